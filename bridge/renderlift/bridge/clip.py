@@ -1,0 +1,120 @@
+"""The vocabulary of time: clips cut from frames, and the video a renderer returns."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.bridge.errors import ChannelError
+from renderlift.bridge.frame import Array, CameraPose, Channel, Frame
+
+Video = NDArray[np.uint8]  # (T, H, W, 3), sRGB
+
+
+@dataclass(frozen=True)
+class Clip:
+    """T consecutive frames of one camera, stacked."""
+
+    frames: tuple[Frame, ...]
+    channels: Mapping[Channel, Array]  # each (T, H, W, C)
+    shared: int = 0  # leading frames that the previous clip of this stream ended with
+    last: bool = False  # no later clip continues this one
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def cameras(self) -> tuple[CameraPose, ...]:
+        return tuple(frame.camera for frame in self.frames)
+
+    @property
+    def stream(self) -> tuple[str, str, str]:
+        return self.frames[0].stream
+
+    @property
+    def height(self) -> int:
+        return self.frames[0].height
+
+    @property
+    def width(self) -> int:
+        return self.frames[0].width
+
+
+Render = Callable[[Clip], Video]
+Sink = Callable[[Clip, Video], None]
+
+
+def stack(frames: Sequence[Frame], *, shared: int = 0, last: bool = False) -> Clip:
+    """Stack frames of one camera into a clip; it keeps the channels that all of them have.
+
+    Raises:
+        ChannelError: no frames, or frames of unequal size or stream.
+    """
+    if not frames:
+        raise ChannelError("a clip needs at least one frame")
+    first = frames[0]
+    for frame in frames:
+        if (frame.height, frame.width, frame.stream) != (first.height, first.width, first.stream):
+            raise ChannelError(
+                f"frame {frame.index} is {frame.width}x{frame.height} of {frame.stream}, "
+                f"the clip holds {first.width}x{first.height} of {first.stream}"
+            )
+    common = [c for c in first.channels if all(c in f.channels for f in frames)]
+    arrays = {c: np.stack([f.channels[c] for f in frames]) for c in common}
+    return Clip(tuple(frames), arrays, shared=shared, last=last)
+
+
+def clips(frames: Iterable[Frame], *, length: int, overlap: int = 0, live: bool = False) -> Iterator[Clip]:
+    """Cut streams of frames into clips that share `overlap` frames; no frame is left out.
+
+    Frames of several cameras may arrive interleaved: each stream is cut by itself.
+    A change of size or, unless `live`, a missing frame index ends the run: what is
+    pending comes as a shorter clip marked `last`, and the next one starts afresh,
+    because the model was never shown a gap. The end of the input does the same.
+
+    Args:
+        length: frames in a full clip, at least 1.
+        overlap: trailing frames repeated at the head of the next clip; 0 <= overlap < length.
+        live: yield each clip the moment it is full and go on over missing frames, as a
+            preview must. Otherwise a full clip waits for one more frame, so that `last`
+            is exact and a sink may hold back the overlap until the next clip has come.
+    """
+    if not 0 <= overlap < length:
+        raise ValueError(f"overlap must be in [0, {length}), got {overlap}")
+    runs: dict[tuple[str, str, str], _Run] = {}
+    for frame in frames:
+        run = runs.setdefault(frame.stream, _Run())
+        if run.pending and not _continues(run.pending[-1], frame, live):
+            yield from run.finish()
+        if len(run.pending) == length:
+            yield run.cut(overlap)
+        run.pending.append(frame)
+        if live and len(run.pending) == length:
+            yield run.cut(overlap)
+    for run in runs.values():
+        yield from run.finish()
+
+
+@dataclass
+class _Run:
+    """Frames of one stream that wait for their clip; the first `shared` were in the clip before."""
+
+    pending: list[Frame] = field(default_factory=lambda: [])
+    shared: int = 0
+
+    def cut(self, overlap: int) -> Clip:
+        clip = stack(self.pending, shared=self.shared)
+        self.pending = self.pending[len(self.pending) - overlap :]
+        self.shared = overlap
+        return clip
+
+    def finish(self) -> Iterator[Clip]:
+        if len(self.pending) > self.shared:
+            yield stack(self.pending, shared=self.shared, last=True)
+        self.pending, self.shared = [], 0
+
+
+def _continues(before: Frame, frame: Frame, live: bool) -> bool:
+    same_size = (before.height, before.width) == (frame.height, frame.width)
+    return same_size and (live or frame.index == before.index + 1)
