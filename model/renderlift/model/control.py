@@ -1,0 +1,100 @@
+"""From a clip to what a model reads: the one place where sizes and value ranges change.
+
+The traps this file exists for: `LTX2InContextPipeline` takes references as float 0..1 (a uint8
+array is silently read as 0..255), but conditions as 0..255; heights and widths must be multiples
+of 32 and frame counts k * ratio + 1.
+"""
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.frame import Channel
+
+SIZE_MULTIPLE = 32
+LOCK_CHANNELS = 12  # rgb 3, albedo 3, normal 3, nearness 1, roughness and metallic 2
+
+
+def working_size(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """The (height, width) a base works at: multiples of 32 near `pixels` in area and the same aspect."""
+    scale = math.sqrt(pixels / (height * width))
+    return _multiple(height * scale), _multiple(width * scale)
+
+
+def padded_length(frames: int, temporal_ratio: int) -> int:
+    """The next frame count of the form k * temporal_ratio + 1."""
+    return math.ceil((frames - 1) / temporal_ratio) * temporal_ratio + 1
+
+
+def resize(video: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """(T, H, W, 3) to (T, height, width, 3): area average down, linear up."""
+    if video.shape[1:3] == (height, width):
+        return video
+    shrinks = height * width < video.shape[1] * video.shape[2]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(np.ascontiguousarray(f), (width, height), interpolation=how) for f in video]).astype(
+        np.uint8, copy=False
+    )
+
+
+def reference_pixels(video: NDArray[np.uint8], height: int, width: int, frames: int) -> Tensor:
+    """A reference as the pipeline wants it: (frames, 3, height, width), float 0..1.
+
+    A short video is padded by repeating its last frame.
+    """
+    small = resize(video, height, width)
+    if len(small) < frames:
+        small = np.concatenate([small, np.repeat(small[-1:], frames - len(small), axis=0)])
+    return torch.from_numpy(np.ascontiguousarray(small)).permute(0, 3, 1, 2).float() / 255
+
+
+def to_pixels(video: NDArray[np.uint8]) -> Tensor:
+    """(T, H, W, 3) uint8 to (T, 3, H, W) float 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(video)).permute(0, 3, 1, 2).float() / 255
+
+
+def to_video(pixels: Tensor) -> Video:
+    """(T, 3, H, W) float 0..1 to (T, H, W, 3) uint8, rounded."""
+    scaled = pixels.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def lock_buffers(clip: Clip) -> Tensor:
+    """The engine's full-resolution buffers for the geometry lock: (T, 12, H, W), float.
+
+    Channels the clip lacks are zero, which is also what the lock was shown for them in training.
+    """
+    return engine_buffers({channel: clip.channels[channel] for channel in clip.channels})
+
+
+def engine_buffers(channels: dict[Channel, NDArray[np.generic]]) -> Tensor:
+    """As `lock_buffers`, from arrays (T, H, W, C) by channel."""
+    rgb = channels[Channel.RGB]
+    blank = np.zeros((*rgb.shape[:3], 1), np.float32)
+    albedo, normal = channels.get(Channel.ALBEDO), channels.get(Channel.NORMAL)
+    depth_m, material = channels.get(Channel.DEPTH), channels.get(Channel.MATERIAL)
+    parts = [
+        rgb.astype(np.float32) / 255,
+        # The square root spreads dark linear colours as sRGB would.
+        np.sqrt(albedo.astype(np.float32) / 255) if albedo is not None else blank.repeat(3, axis=-1),
+        normal.astype(np.float32) if normal is not None else blank.repeat(3, axis=-1),
+        nearness(depth_m.astype(np.float32)) if depth_m is not None else blank,
+        material.astype(np.float32) / 255 if material is not None else blank.repeat(2, axis=-1),
+    ]
+    stacked = np.concatenate(parts, axis=-1, dtype=np.float32)
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2)
+
+
+def nearness(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Depth squeezed to (0, 1]: 1 at the camera, 0.5 at four metres, 0 at the sky."""
+    with np.errstate(divide="ignore"):
+        return (1 / (1 + depth_m / 4)).astype(np.float32)
+
+
+def _multiple(pixels: float) -> int:
+    return max(SIZE_MULTIPLE, round(pixels / SIZE_MULTIPLE) * SIZE_MULTIPLE)
