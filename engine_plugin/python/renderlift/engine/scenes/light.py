@@ -1,0 +1,75 @@
+"""Weather, and the exposure that suits it."""
+
+import numpy as np
+
+from renderlift.engine.scene import Lamp, Sky, Sun
+from renderlift.engine.scenes.meshes import pose
+from renderlift.engine.scenes.textures import Colour
+
+Rng = np.random.Generator
+
+# A picture is well exposed where a mid surface lands here before the tone curve.
+MID_LEVEL = 0.24
+
+
+def _times(colour: Colour, factor: float) -> Colour:
+    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+
+
+def sun_at(elevation_deg: float, azimuth_deg: float, strength: float = 4.0) -> Sun:
+    """A sun whose light reddens and weakens towards the horizon; azimuth counts from +x to +y."""
+    e, a = np.radians(elevation_deg), np.radians(azimuth_deg)
+    direction = (float(np.cos(e) * np.cos(a)), float(np.cos(e) * np.sin(a)), float(np.sin(e)))
+    air = 1 / max(float(np.sin(e)), 0.08)
+    through = np.exp(-np.array([0.06, 0.13, 0.26]) * air)
+    red, green, blue = (float(c) for c in strength * through / 0.88)
+    return Sun(direction, (red, green, blue))
+
+
+def weather(rng: Rng) -> tuple[Sun | None, Sky]:
+    """Clear, hazy, overcast, low sun or dusk."""
+    kind = rng.choice(["clear", "hazy", "overcast", "low", "dusk"], p=[0.36, 0.2, 0.16, 0.2, 0.08])
+    azimuth = float(rng.uniform(0, 360))
+    k = float(rng.uniform(0.8, 1.25))
+    if kind == "clear":
+        sky = Sky(_times((0.18, 0.34, 0.75), k), _times((0.6, 0.72, 0.9), k), _times((0.28, 0.25, 0.21), k))
+        return sun_at(float(rng.uniform(28, 68)), azimuth, float(rng.uniform(3.2, 5.2))), sky
+    if kind == "hazy":
+        sky = Sky(_times((0.5, 0.62, 0.82), k), _times((0.95, 0.95, 0.92), k), _times((0.3, 0.28, 0.25), k))
+        return sun_at(float(rng.uniform(20, 60)), azimuth, float(rng.uniform(1.2, 2.8))), sky
+    if kind == "overcast":
+        sky = Sky(_times((0.85, 0.88, 0.92), k), _times((0.6, 0.63, 0.66), k), _times((0.22, 0.21, 0.2), k))
+        return None, sky
+    if kind == "low":
+        sky = Sky(_times((0.2, 0.3, 0.55), k), _times((0.95, 0.7, 0.45), k), _times((0.22, 0.18, 0.14), k))
+        return sun_at(float(rng.uniform(10, 24)), azimuth, float(rng.uniform(3.5, 6))), sky
+    sky = Sky(_times((0.05, 0.07, 0.16), k), _times((0.35, 0.2, 0.18), k), _times((0.06, 0.05, 0.05), k))
+    return None, sky
+
+
+def sky_irradiance(sky: Sky) -> float:
+    """Rough irradiance of the sky on open ground, mean over the colours."""
+    return float(np.pi * (0.6 * np.mean(sky.zenith) + 0.4 * np.mean(sky.horizon)))
+
+
+def outdoor_exposure(rng: Rng, sun: Sun | None, sky: Sky, extra: float = 0.0) -> float:
+    """Exposure for a place under the open sky; `extra` is irradiance by lamps."""
+    light = 0.55 * sky_irradiance(sky) + extra
+    if sun is not None:
+        # Half of what is seen lies in shade, and walls catch a low sun better than the ground.
+        light += float(np.mean(sun.irradiance)) * (0.25 + 0.3 * sun.direction[2])
+    return MID_LEVEL / (0.3 * light / np.pi) * float(2 ** rng.uniform(-0.45, 0.45))
+
+
+def indoor_exposure(rng: Rng, flux: float, surface: float, reflectance: float) -> float:
+    """Exposure for a closed room of `surface` square metres into which `flux` enters (integrating sphere)."""
+    radiance = reflectance * flux / (surface * (1 - reflectance)) / np.pi
+    return MID_LEVEL / radiance * float(2 ** rng.uniform(-0.45, 0.45))
+
+
+def ceiling_lamp(rng: Rng, x: float, y: float, z: float) -> Lamp:
+    """A panel that shines down, from warm to cool white."""
+    warm = float(rng.uniform(0, 1))
+    size = (float(rng.uniform(0.4, 1.3)), float(rng.uniform(0.4, 1.0)))
+    strength = float(rng.uniform(4, 9)) / (size[0] * size[1]) ** 0.5
+    return Lamp(pose((x, y, z)), size, _times((1.0, 0.95 - 0.25 * warm, 0.9 - 0.5 * warm), strength))
