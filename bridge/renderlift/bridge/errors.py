@@ -37,11 +37,21 @@ class ChannelError(RenderliftError):
 
 
 class ProtocolError(RenderliftError):
-    """A message breaks docs/protocol.md."""
+    """A message breaks docs/protocol.md.
+
+    `code` is the word from its table of error codes that goes back to the peer.
+    """
+
+    def __init__(self, message: str, *, fix: str = "", code: str = "malformed") -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
 
 
 class VersionError(ProtocolError):
     """The peer speaks another protocol version."""
+
+    def __init__(self, message: str, *, fix: str = "", code: str = "version") -> None:
+        super().__init__(message, fix=fix, code=code)
 
 
 class TransportError(RenderliftError):
