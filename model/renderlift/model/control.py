@@ -37,9 +37,9 @@ def resize(video: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
         return video
     shrinks = height * width < video.shape[1] * video.shape[2]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(np.ascontiguousarray(f), (width, height), interpolation=how) for f in video]).astype(
-        np.uint8, copy=False
-    )
+    return np.stack(
+        [cv2.resize(np.ascontiguousarray(f), (width, height), interpolation=how) for f in video]
+    ).astype(np.uint8, copy=False)
 
 
 def reference_pixels(video: NDArray[np.uint8], height: int, width: int, frames: int) -> Tensor:

@@ -138,6 +138,6 @@ def build(size: EmbeddedSize, autoencoder: AutoencoderKLLTX2Video | None = None)
 
 def _deafen(transformer: LTX2VideoTransformer3DModel) -> None:
     """Cut sound off from picture, so that training without sound gives what the pipeline runs."""
-    for block in transformer.transformer_blocks:
+    for block in cast(Any, transformer).transformer_blocks:
         for parameter in block.audio_to_video_attn.to_out[0].parameters():
             torch.nn.init.zeros_(parameter)

@@ -13,6 +13,7 @@ rather than to know better.
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -40,9 +41,9 @@ class GeometryLock(nn.Module):
         self.size = size or LockSize()
         w = self.size.widths
         self.read = nn.Conv2d(4 * (LOCK_CHANNELS + 3), w[0], 3, padding=1)
-        self.down = nn.ModuleList(_Down(a, b) for a, b in zip(w[:-1], w[1:], strict=True))
+        self.down = nn.ModuleList(_Down(a, b) for a, b in pairwise(w))
         self.deepest = nn.Sequential(_Residual(w[-1]), _Residual(w[-1]))
-        self.up = nn.ModuleList(_Up(b, a) for a, b in zip(w[:-1], w[1:], strict=True))
+        self.up = nn.ModuleList(_Up(b, a) for a, b in pairwise(w))
         self.affine = nn.Conv2d(w[0], 6, 3, padding=1)  # gain, offset
         self.fine = nn.Conv2d(w[0], 12, 3, padding=1)  # residual, 2 x 2 pixels each
         for layer in (self.affine, self.fine):
@@ -119,7 +120,9 @@ def apply_lock(lock: GeometryLock, buffers: Tensor, decoded: Tensor) -> Tensor:
     weight = lock.read.weight
     with torch.no_grad():
         frames = [
-            lock(b[None].to(weight.device, weight.dtype), d[None].to(weight.device, weight.dtype)).float().clamp(0, 1)
+            lock(b[None].to(weight.device, weight.dtype), d[None].to(weight.device, weight.dtype))
+            .float()
+            .clamp(0, 1)
             for b, d in zip(buffers, decoded, strict=True)
         ]
     return torch.cat(frames).cpu()

@@ -53,7 +53,8 @@ def empty_prompt(pipeline: LTX2InContextPipeline) -> tuple[Tensor, Tensor]:
 
 def encode(autoencoder: AutoencoderKLLTX2Video, pixels: Tensor) -> Tensor:
     """(B, 3, T, H, W) in [-1, 1] to normalised latents (B, C, t, h, w)."""
-    latents = autoencoder.encode(pixels.to(autoencoder.dtype)).latent_dist.mode()
+    encoded = cast(Any, autoencoder).encode(pixels.to(autoencoder.dtype))
+    latents = encoded.latent_dist.mode()
     mean, std = autoencoder.latents_mean, autoencoder.latents_std
     return LTX2InContextPipeline._normalize_latents(latents, mean, std).float()  # pyright: ignore[reportPrivateUsage]
 
@@ -119,7 +120,5 @@ def _coords(transformer: LTX2VideoTransformer3DModel, tokens: Tokens, fps: float
     batch, device = tokens.values.shape[0], tokens.values.device
     return cast(
         Tensor,
-        transformer.rope.prepare_video_coords(
-            batch, tokens.frames, tokens.height, tokens.width, device, fps=fps
-        ),
+        transformer.rope.prepare_video_coords(batch, tokens.frames, tokens.height, tokens.width, device, fps=fps),
     )
