@@ -1,6 +1,7 @@
 """What the embedded autoencoder is trained to do: give back short clips through few latents."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKLLTX2Video
@@ -20,11 +21,13 @@ def reconstruction_loss(
         batch: gives (B, 3, T, H, W) in [-1, 1].
     """
 
+    coder = cast(Any, autoencoder)
+
     def loss(_: int) -> Tensor:
         pixels = batch()
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            latents = autoencoder.encode(pixels).latent_dist.mode()
-            decoded = autoencoder.decode(latents + 0.05 * torch.randn_like(latents)).sample
+            latents: Tensor = coder.encode(pixels).latent_dist.mode()
+            decoded: Tensor = coder.decode(latents + 0.05 * torch.randn_like(latents)).sample
         error = decoded.float() - pixels
         return (
             error.abs().mean()
@@ -39,7 +42,8 @@ def reconstruction_loss(
 def set_latent_statistics(autoencoder: AutoencoderKLLTX2Video, batches: list[Tensor]) -> None:
     """Store the mean and deviation of each latent channel, which the pipeline normalises by."""
     with torch.no_grad():
-        latents = torch.cat([autoencoder.encode(pixels).latent_dist.mode().float() for pixels in batches])
+        coder = cast(Any, autoencoder)
+        latents = torch.cat([coder.encode(pixels).latent_dist.mode().float() for pixels in batches])
         autoencoder.latents_mean.copy_(latents.mean(dim=(0, 2, 3, 4)))
         autoencoder.latents_std.copy_(latents.std(dim=(0, 2, 3, 4)))
 

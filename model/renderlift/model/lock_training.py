@@ -1,0 +1,72 @@
+"""What the geometry lock is trained to do: the truth's light on the engine's edges.
+
+Three augmentations make it serve bases it has never seen. The decoded picture and the truth are
+tinted together, so the lock follows the model's colours instead of knowing better. Buffers are
+dropped, so any of them may be missing. The decoded picture is blurred at times, because every
+base is soft in its own way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from renderlift.model.lock import GeometryLock
+
+# Channels of each engine buffer in control.lock_buffers; rgb is never dropped.
+DROPPABLE = {"albedo": slice(3, 6), "normal": slice(6, 9), "nearness": slice(9, 10), "material": slice(10, 12)}
+
+
+@dataclass(frozen=True)
+class LockBatch:
+    """Aligned crops, 0..1."""
+
+    buffers: Tensor  # (B, 12, H, W)
+    decoded: Tensor  # (B, 3, h, w)
+    truth: Tensor  # (B, 3, H, W)
+
+
+def lock_loss(lock: GeometryLock, batch: Callable[[], LockBatch]) -> Callable[[int], Tensor]:
+    """Loss of one step: absolute error of colours and, at three scales, of their differences."""
+
+    def loss(_: int) -> Tensor:
+        data = augment(batch())
+        with torch.autocast(data.truth.device.type, torch.bfloat16):
+            locked = lock(data.buffers, data.decoded)
+        error = locked.float() - data.truth
+        return _robust(error) + sum(
+            (_edges(functional.avg_pool2d(error, scale) if scale > 1 else error) for scale in (1, 2, 4)),
+            start=error.new_zeros(()),
+        )
+
+    return loss
+
+
+def augment(data: LockBatch) -> LockBatch:
+    """Tint, drop and blur one batch, each sample in its own way."""
+    count = len(data.truth)
+    gain = torch.exp(0.15 * torch.randn(count, 3, 1, 1)) * torch.exp(0.15 * torch.randn(count, 1, 1, 1))
+    gamma = torch.exp(0.12 * torch.randn(count, 1, 1, 1))
+    tinted = (torch.rand(count, 1, 1, 1) < 0.4).float()
+    gain, gamma = 1 + tinted * (gain - 1), 1 + tinted * (gamma - 1)
+
+    def tint(picture: Tensor) -> Tensor:
+        return (picture.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
+
+    buffers = data.buffers.clone()
+    for channels in DROPPABLE.values():
+        buffers[torch.rand(count) < 0.08, channels] = 0
+    decoded = tint(data.decoded)
+    soft = functional.avg_pool2d(functional.pad(decoded, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    blurred = (torch.rand(count, 1, 1, 1) < 0.2).float()
+    return LockBatch(buffers, decoded + blurred * (soft - decoded), tint(data.truth))
+
+
+def _robust(error: Tensor) -> Tensor:
+    return error.abs().mean() + 2 * error.square().mean()
+
+
+def _edges(error: Tensor) -> Tensor:
+    return 0.5 * (error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean())
