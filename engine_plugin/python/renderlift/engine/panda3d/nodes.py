@@ -1,0 +1,198 @@
+"""What the G-buffer pass must know of each GeomNode: ids, surface traits, where it stood before.
+
+The pass learns it through a camera tag state: a tag on the node names a state that only the
+G-buffer camera applies. The user's own states, and so the user's picture, stay untouched.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from renderlift.bridge.frame import CameraPose, IdName
+from renderlift.engine.panda3d.axes import Matrix, matrix, motion_in_eye, panda_matrix
+from renderlift.engine.panda3d.panda import NodePath, core
+
+CLASS_TAG = "renderlift_class"  # names the class of a node and of all below it
+INSTANCE_TAG = "renderlift_instance"  # makes a node one object; its value is the id, or "" for the next free one
+STATE_TAG = "renderlift_state"  # ours: picks the node's tag state
+
+SOLID_ALPHA = 0.5  # a see-through surface is in the G-buffer from this alpha on, else what is behind it
+NOTHING = 2.0  # an alpha that no surface reaches
+
+
+@dataclass
+class _Node:
+    paths: list[NodePath]  # one, or one per parent chain if the node is instanced
+    instance: IdName
+    class_id: int
+    free_of_graph: bool  # turned by an effect while drawn, so the graph does not hold its motion
+    labels: Any  # PTA_LVecBase4f (1): u_labels of the shader
+    surface: Any  # PTA_LVecBase4f (1): u_surface
+    motion: Any  # PTA_LMatrix4f (1): u_motion
+    transforms: Sequence[Any] = ()  # TransformState per path at the last captured frame
+    state: Any = None  # RenderState that the traits were read from
+    solid_from: float = 0.0  # alpha below which nothing is there
+    moved: bool = True  # u_motion is not the identity
+
+
+class Nodes:
+    """The GeomNodes below a scene's root that the pass has met, and the id table they make."""
+
+    def __init__(self, scene: NodePath, camera_node: Any, class_ids: Mapping[str, int] | None = None) -> None:
+        self.scene = scene
+        self.names: tuple[IdName, ...] = ()
+        self._camera_node = camera_node
+        self._class_ids = dict(class_ids or {})
+        self._known: dict[int, _Node] = {}
+        self._instances: dict[int, IdName] = {}
+        camera_node.setTagStateKey(STATE_TAG)
+
+    def update(self, now: CameraPose) -> None:
+        """Bring every node's inputs to the frame about to be rendered; `now` in scene units."""
+        paths_of: dict[int, list[NodePath]] = {}
+        for path in self.scene.findAllMatches("**/+GeomNode"):
+            paths_of.setdefault(path.node().this, []).append(path)
+        for key in self._known.keys() - paths_of.keys():
+            self._forget(key)
+        for key, paths in paths_of.items():
+            node = self._known.get(key) or self._meet(key, paths[0])
+            node.paths = paths
+            _read_traits(node)
+            _read_motion(node, now)
+
+    def close(self) -> None:
+        """Take every tag back off the scene."""
+        for key in list(self._known):
+            self._forget(key)
+
+    def _meet(self, key: int, path: NodePath) -> _Node:
+        instance = self._instance_of(path)
+        node = _Node(
+            paths=[path],
+            instance=instance,
+            class_id=self._class_ids[instance.class_name],
+            free_of_graph=_turned_while_drawn(path),
+            labels=core.PTALVecBase4f([core.LVecBase4f(0)]),
+            surface=core.PTALVecBase4f([core.LVecBase4f(0)]),
+            motion=core.PTALMatrix4f([core.LMatrix4f.identMat()]),
+        )
+        inputs = core.NodePath("inputs")
+        inputs.setShaderInput("u_labels", node.labels)
+        inputs.setShaderInput("u_surface", node.surface)
+        inputs.setShaderInput("u_motion", node.motion)
+        self._camera_node.setTagState(str(key), inputs.getState())
+        path.node().setTag(STATE_TAG, str(key))
+        self._known[key] = node
+        return node
+
+    def _forget(self, key: int) -> None:
+        node = self._known.pop(key)
+        node.paths[0].node().clearTag(STATE_TAG)
+        self._camera_node.clearTagState(str(key))
+
+    def _instance_of(self, path: NodePath) -> IdName:
+        owner = _object_of(path, self.scene)
+        key = owner.node().this
+        if key not in self._instances:
+            wanted = owner.getTag(INSTANCE_TAG)
+            taken = {name.id for name in self._instances.values()}
+            instance_id = int(wanted) if wanted else max(taken, default=0) + 1
+            class_name = owner.getNetTag(CLASS_TAG) or _class_from_name(owner.getName())
+            self._class_ids.setdefault(class_name, max(self._class_ids.values(), default=0) + 1)
+            place = "/".join(p.getName() for p in reversed(list(owner.getAncestors())[:-1]))
+            self._instances[key] = IdName(instance_id, owner.getName(), class_name, place)
+            self.names = _id_table(self._instances.values(), self._class_ids)
+        return self._instances[key]
+
+
+def _object_of(path: NodePath, scene: NodePath) -> NodePath:
+    """The node that counts as one object: tagged as such, else a loaded model, else the GeomNode itself."""
+    ancestors = [p for p in path.getAncestors() if p != scene]
+    for ancestor in ancestors:
+        if ancestor.hasTag(INSTANCE_TAG) or ancestor.hasTag(CLASS_TAG):
+            return ancestor
+    models = [p for p in ancestors if p.node().isOfType(core.ModelRoot.getClassType())]
+    return models[-1] if models else path
+
+
+def _class_from_name(name: str) -> str:
+    """`tree.012` and `tree_3` are trees."""
+    return re.sub(r"[\s._\-]*\d*$", "", name) or name or "unnamed"
+
+
+def _id_table(instances: Iterable[IdName], class_ids: Mapping[str, int]) -> tuple[IdName, ...]:
+    classes = [IdName(number, name, name) for name, number in class_ids.items()]
+    return (*sorted(instances, key=lambda name: name.id), *classes)
+
+
+def _turned_while_drawn(path: NodePath) -> bool:
+    kinds = (core.BillboardEffect.getClassType(), core.CompassEffect.getClassType())
+    return any(p.node().hasEffect(kind) for p in path.getAncestors() for kind in kinds)
+
+
+def _read_traits(node: _Node) -> None:
+    state = node.paths[0].getNetState()
+    if state == node.state:
+        return
+    node.state = state
+    geom_node = node.paths[0].node()
+    states = [state.compose(geom_node.getGeomState(i)) for i in range(geom_node.getNumGeoms())]
+    node.solid_from = max((_solid_from(s) for s in states), default=0.0)
+    uses_base, keeps_vertex_color = _color_sources(states)
+    node.surface.setElement(0, core.LVecBase4f(keeps_vertex_color, uses_base, 0, 0))
+
+
+def _solid_from(state: Any) -> float:
+    """Alpha from which a surface drawn in `state` is in the G-buffer."""
+    depth_write = state.getAttrib(core.DepthWriteAttrib.getClassType())
+    blend = state.getAttrib(core.ColorBlendAttrib.getClassType())
+    if depth_write is not None and depth_write.getMode() == core.DepthWriteAttrib.MOff:
+        return NOTHING  # a sky dome, a decal, a glow: the picture's own depth does not hold it either
+    if blend is not None and blend.getMode() != core.ColorBlendAttrib.MNone:
+        return NOTHING
+    transparency = state.getAttrib(core.TransparencyAttrib.getClassType())
+    alpha_test = state.getAttrib(core.AlphaTestAttrib.getClassType())
+    if alpha_test is not None and alpha_test.getMode() in (
+        core.RenderAttrib.MGreater,
+        core.RenderAttrib.MGreaterEqual,
+    ):
+        return float(alpha_test.getReferenceAlpha())
+    see_through = transparency is not None and transparency.getMode() != core.TransparencyAttrib.MNone
+    return SOLID_ALPHA if see_through else 0.0
+
+
+def _color_sources(states: Iterable[Any]) -> tuple[bool, bool]:
+    """Whether the material's colour counts, and whether the vertex colour does beside it."""
+    for state in states:
+        attrib = state.getAttrib(core.MaterialAttrib.getClassType())
+        material = attrib.getMaterial() if attrib is not None else None
+        if material is not None and material.hasBaseColor():
+            return True, True
+        if material is not None and material.hasDiffuse():
+            return True, False  # a classic material takes the place of the vertex colour
+    return False, True
+
+
+def _read_motion(node: _Node, now: CameraPose) -> None:
+    transforms = [path.getNetTransform() for path in node.paths]
+    moves = len(node.transforms) > 0 and transforms != node.transforms
+    # An instanced node is drawn once per parent, with one set of inputs: no motion fits all.
+    known = bool(node.transforms) and not node.free_of_graph and not (moves and len(transforms) > 1)
+    if moves and known:
+        before, after = matrix(node.transforms[0].getMat()), matrix(transforms[0].getMat())
+        node.motion.setElement(0, panda_matrix(_motion(now, after, before)))
+    elif node.moved:
+        node.motion.setElement(0, core.LMatrix4f.identMat())
+    node.moved = moves
+    node.transforms = transforms
+    node.labels.setElement(0, core.LVecBase4f(node.instance.id, node.class_id, known, node.solid_from))
+
+
+def _motion(now: CameraPose, after: Matrix, before: Matrix) -> Matrix:
+    try:
+        return motion_in_eye(now, after, before)
+    except np.linalg.LinAlgError:
+        return np.eye(4)  # scaled to nothing: there are no pixels to be wrong on

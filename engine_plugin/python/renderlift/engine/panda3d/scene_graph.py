@@ -1,0 +1,324 @@
+"""Our own scene description, drawn as a game would draw it: the picture before the lift.
+
+Forward shading with one shadow-mapped sun, unshadowed lamps, a flat ambient and a highlight:
+what a real-time game affords, and no light that bounced.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.bridge.frame import Frame
+from renderlift.engine.panda3d.axes import (
+    CAMERA_FROM_EYE,
+    Matrix,
+    eye_from_ndc,
+    image_from_camera,
+    panda_matrix,
+    set_world_from_camera,
+)
+from renderlift.engine.panda3d.backdrop import add_backdrop
+from renderlift.engine.panda3d.capture import Capture
+from renderlift.engine.panda3d.game_look import game_shader, shadow_shader, sky_shader
+from renderlift.engine.panda3d.nodes import CLASS_TAG, INSTANCE_TAG
+from renderlift.engine.panda3d.panda import GraphicsOutput, NodePath, Texture, core, headless_output
+from renderlift.engine.scene import Lamp, Material, Mesh, Scene, SceneObject, class_ids, object_pose
+
+SHADOW_MAP_SIZE = 2048
+SHADOW_REACH_M = 14.0  # half the side of the square the shadow map covers, at most
+SHADOW_MASK = core.BitMask32.bit(20)  # the camera that draws the shadow map
+LAMP_CLASS = "lamp"
+AMBIENT_SHARE = 0.5  # of the sky's mean radiance; a game's ambient is flat and kept low
+
+
+def render_frames(scene: Scene, height: int, width: int, *, supersample: int = 2) -> Iterator[Frame]:
+    """Draw `scene` without a window, one frame with every channel per time index.
+
+    Args:
+        supersample: colour samples along each side of a pixel (1, 2 or 4). The other
+            channels are always one sample at the pixel's centre.
+
+    Raises:
+        SetupError: no OpenGL on this machine.
+    """
+    host = headless_output()
+    picture = core.FrameBufferProperties()
+    picture.setRgbaBits(8, 8, 8, 8)
+    picture.setDepthBits(24)
+    picture.setMultisamples(supersample**2 if supersample > 1 else 0)
+    output = host.getEngine().makeOutput(
+        host.getPipe(),
+        "renderlift-game",
+        1,
+        picture,
+        core.WindowProperties.size(width, height),
+        core.GraphicsPipe.BFRefuseWindow,
+        host.getGsg(),
+        host,
+    )
+    stage = Stage(scene, output)
+    capture = Capture(output, stage.camera, class_ids=stage.class_ids, linear_colors=True)
+    try:
+        for time_index in range(len(scene)):
+            stage.pose(time_index)
+            yield capture.grab(engine_time_ns=engine_time_ns(scene, time_index))
+    finally:
+        capture.close()
+        stage.close()
+        host.getEngine().removeWindow(output)
+
+
+def engine_time_ns(scene: Scene, time_index: int) -> int:
+    """The scene's own clock at frame `time_index`."""
+    return round(time_index * 1e9 / scene.fps)
+
+
+class Stage:
+    """A scene as a Panda3D scene graph, lit and ready for `output` to show.
+
+    Args:
+        camera: an existing camera to fly, e.g. `base.cam`; one is made otherwise.
+    """
+
+    def __init__(self, scene: Scene, output: GraphicsOutput, *, camera: NodePath | None = None) -> None:
+        self.scene = scene
+        self.camera = camera if camera is not None else _add_camera(scene, output)
+        self.class_ids = class_ids(scene.objects)
+        self.class_ids.setdefault(LAMP_CLASS, len(self.class_ids) + 1)
+        self._size = (output.getYSize(), output.getXSize())
+        self._world = self.camera.getTop().attachNewNode("scene")
+        self._nodes = _add_objects(self._world, scene)
+        _add_lamps(self._world, scene, first_id=len(scene.objects) + 1)
+        self._shadow = _Shadow(scene, self._world, output) if scene.sun is not None else None
+        _light(self._world, scene, self._shadow)
+        self._world_from_ndc = core.PTALMatrix4f([core.LMatrix4f.identMat()])
+        self._backdrop = add_backdrop(output, _sky_state(scene, self._world_from_ndc))
+        self.pose(0)
+
+    def pose(self, time_index: int) -> None:
+        """Move everything to frame `time_index`."""
+        for item, node in self._nodes:
+            if item.world_from_object.ndim == 3:
+                node.setMat(panda_matrix(object_pose(item, time_index)))
+        world_from_camera = self.scene.world_from_camera[time_index]
+        set_world_from_camera(self.camera, world_from_camera)
+        intrinsics = image_from_camera(self.camera.node().getLens(), *self._size)
+        world_from_ndc = world_from_camera @ CAMERA_FROM_EYE @ eye_from_ndc(intrinsics, *self._size)
+        self._world_from_ndc.setElement(0, panda_matrix(world_from_ndc))
+
+    def close(self) -> None:
+        """Take everything down and give its memory back."""
+        self._backdrop.removeNode()
+        if self._shadow is not None:
+            self._shadow.close()
+        self._world.removeNode()
+
+
+def _add_camera(scene: Scene, output: GraphicsOutput) -> NodePath:
+    camera = core.NodePath(scene.name).attachNewNode(core.Camera("camera", scene_lens(scene, output)))
+    output.makeDisplayRegion().setCamera(camera)
+    return camera
+
+
+def scene_lens(scene: Scene, output: GraphicsOutput) -> Any:
+    """The scene's pinhole camera with the shape of `output`."""
+    lens = core.PerspectiveLens()
+    aspect = output.getXSize() / output.getYSize()
+    tangent = np.tan(np.radians(scene.vertical_fov_deg) / 2)
+    lens.setFilmSize(float(2 * tangent * aspect), float(2 * tangent))
+    lens.setFocalLength(1.0)
+    lens.setNearFar(0.05, 500.0)
+    return lens
+
+
+def _add_objects(world: NodePath, scene: Scene) -> list[tuple[SceneObject, NodePath]]:
+    meshes: dict[int, Any] = {}  # by identity: many objects share one mesh
+    textures: dict[int, Texture] = {}
+    nodes: list[tuple[SceneObject, NodePath]] = []
+    for i, item in enumerate(scene.objects):
+        geom = meshes.setdefault(id(item.mesh), None) or _geom(item.mesh)
+        meshes[id(item.mesh)] = geom
+        texture = textures.setdefault(id(item.material.base_color), None) or _texture(item.material.base_color)
+        textures[id(item.material.base_color)] = texture
+        node = _add(world, item.name, item.class_name, i + 1, geom)
+        _dress(node, item.material, texture)
+        node.setMat(panda_matrix(object_pose(item, 0)))
+        nodes.append((item, node))
+    return nodes
+
+
+def _add_lamps(world: NodePath, scene: Scene, first_id: int) -> None:
+    white = np.ones((1, 1, 3), np.float32)
+    for i, lamp in enumerate(scene.lamps):
+        node = _add(world, f"lamp_{i}", LAMP_CLASS, first_id + i, _geom(_lamp_mesh(lamp)))
+        _dress(node, Material(white, roughness=1.0, emission=lamp.radiance), _texture(0 * white))
+        node.setMat(panda_matrix(lamp.world_from_lamp))
+
+
+def _add(world: NodePath, name: str, class_name: str, instance_id: int, geom: Any) -> NodePath:
+    geom_node = core.GeomNode(name)
+    geom_node.addGeom(geom)
+    node = world.attachNewNode(geom_node)
+    node.setTag(CLASS_TAG, class_name)
+    node.setTag(INSTANCE_TAG, str(instance_id))
+    # A path tracer sees both sides of a triangle, so this picture must too.
+    node.setTwoSided(True)
+    return node
+
+
+def _dress(node: NodePath, material: Material, texture: Texture) -> None:
+    panda_material = core.Material()
+    panda_material.setRoughness(material.roughness)
+    panda_material.setMetallic(material.metallic)
+    node.setMaterial(panda_material)
+    node.setTexture(texture)
+    node.setShaderInput("u_material", core.LVecBase4f(material.roughness, material.metallic, material.opacity, 0))
+    node.setShaderInput("u_emission", core.LVecBase3f(*material.emission))
+    if material.opacity < 1:
+        node.setColor(1, 1, 1, material.opacity)
+        node.setTransparency(core.TransparencyAttrib.MAlpha)
+        node.hide(SHADOW_MASK)
+
+
+def _geom(mesh: Mesh) -> Any:
+    vertices = np.concatenate([mesh.positions, mesh.normals, mesh.uvs], axis=1).astype(np.float32)
+    data = core.GeomVertexData("mesh", core.GeomVertexFormat.getV3n3t2(), core.Geom.UHStatic)
+    data.uncleanSetNumRows(len(vertices))
+    data.modifyArrayHandle(0).copyDataFrom(vertices.tobytes())
+    triangles = core.GeomTriangles(core.Geom.UHStatic)
+    triangles.setIndexType(core.Geom.NTUint32)
+    indices = triangles.modifyVertices(mesh.triangles.size)
+    indices.modifyHandle().copyDataFrom(mesh.triangles.astype(np.uint32).tobytes())
+    geom = core.Geom(data)
+    geom.addPrimitive(triangles)
+    return geom
+
+
+def _lamp_mesh(lamp: Lamp) -> Mesh:
+    x, y = lamp.size[0] / 2, lamp.size[1] / 2
+    corners = np.array([[-x, -y, 0], [-x, y, 0], [x, y, 0], [x, -y, 0]], np.float32)
+    down = np.tile(np.array([0, 0, -1], np.float32), (4, 1))
+    return Mesh(corners, down, np.zeros((4, 2), np.float32), np.array([[0, 1, 2], [0, 2, 3]], np.int32))
+
+
+def _texture(base_color: NDArray[np.float32]) -> Texture:
+    """A linear texture; half floats, so that albedo stays right to 1/255 in the dark too."""
+    height, width = base_color.shape[:2]
+    texture = core.Texture("base_color")
+    texture.setup2dTexture(width, height, core.Texture.THalfFloat, core.Texture.FRgb16)
+    # Rows stay in order: the first row is at v = 0, which our meshes call the top.
+    texture.setRamImage(np.ascontiguousarray(base_color[..., ::-1].astype(np.float16)).tobytes())
+    texture.setWrapU(core.SamplerState.WMRepeat)
+    texture.setWrapV(core.SamplerState.WMRepeat)
+    texture.setMinfilter(core.SamplerState.FTLinearMipmapLinear)
+    texture.setMagfilter(core.SamplerState.FTLinear)
+    texture.setAnisotropicDegree(8)
+    return texture
+
+
+class _Shadow:
+    """The sun's shadow map, redrawn with every frame."""
+
+    def __init__(self, scene: Scene, world: NodePath, output: GraphicsOutput) -> None:
+        assert scene.sun is not None
+        self._engine = output.getEngine()
+        wanted = core.FrameBufferProperties()
+        wanted.setDepthBits(24)
+        self._buffer = self._engine.makeOutput(
+            output.getPipe(),
+            "renderlift-shadow",
+            output.getSort() - 1,
+            wanted,
+            core.WindowProperties.size(SHADOW_MAP_SIZE, SHADOW_MAP_SIZE),
+            core.GraphicsPipe.BFRefuseWindow,
+            output.getGsg(),
+            output,
+        )
+        self._buffer.setClearColorActive(False)
+        self.map: Texture = core.Texture("shadow")
+        self.map.setMinfilter(core.SamplerState.FTShadow)
+        self.map.setMagfilter(core.SamplerState.FTShadow)
+        self.map.setWrapU(core.SamplerState.WMBorderColor)
+        self.map.setWrapV(core.SamplerState.WMBorderColor)
+        self.map.setBorderColor(core.LVecBase4f(1))
+        self._buffer.addRenderTexture(self.map, core.GraphicsOutput.RTMBindOrCopy, core.GraphicsOutput.RTPDepth)
+        centre, reach, depth = _shadow_box(scene, world)
+        self.texel_m = 2 * reach / SHADOW_MAP_SIZE
+        lens = core.OrthographicLens()
+        lens.setFilmSize(2 * reach, 2 * reach)
+        lens.setNearFar(0, 2 * depth)
+        self._camera = world.attachNewNode(core.Camera("shadow", lens))
+        direction = np.asarray(scene.sun.direction)
+        self._camera.setPos(*(centre + direction * depth))
+        self._camera.lookAt(*centre)
+        self._camera.node().setCameraMask(SHADOW_MASK)
+        state = core.NodePath("state")
+        state.setShader(shadow_shader(), 100)
+        state.setDepthOffset(1)
+        self._camera.node().setInitialState(state.getState())
+        self._buffer.makeDisplayRegion().setCamera(self._camera)
+        view = self._camera.getParent().getMat(self._camera)
+        self.shadow_from_world: Any = core.LMatrix4f(view * lens.getProjectionMat())
+
+    def close(self) -> None:
+        self._engine.removeWindow(self._buffer)
+        self._camera.removeNode()
+
+
+def _shadow_box(scene: Scene, world: NodePath) -> tuple[Matrix, float, float]:
+    """Centre (3,), half side and half depth, metres, of the box that the shadow map covers."""
+    low, high = (np.array(corner, np.float64) for corner in world.getTightBounds())
+    radius = float(np.linalg.norm(high - low) / 2)
+    if radius <= SHADOW_REACH_M:
+        return (low + high) / 2, radius, radius
+    # Too large for one map: cover what the camera is near to and looks at.
+    ahead = scene.world_from_camera[:, :3, 3] + 0.5 * SHADOW_REACH_M * scene.world_from_camera[:, :3, 2]
+    return np.clip(ahead.mean(axis=0), low, high), SHADOW_REACH_M, 2 * radius
+
+
+def _light(world: NodePath, scene: Scene, shadow: "_Shadow | None") -> None:
+    sun, sky = scene.sun, scene.sky
+    # A cosine-weighted hemisphere of this sky has 0.8 of the way from horizon to zenith as its mean.
+    above = np.asarray(sky.horizon) + 0.8 * (np.asarray(sky.zenith) - np.asarray(sky.horizon))
+    world.setShader(game_shader(len(scene.lamps)))
+    world.setShaderInput("u_exposure", scene.exposure)
+    world.setShaderInput("u_ambient_up", core.LVecBase3f(*(AMBIENT_SHARE * above)))
+    world.setShaderInput("u_ambient_down", core.LVecBase3f(*(AMBIENT_SHARE * np.asarray(sky.ground))))
+    world.setShaderInput("u_sun_direction", core.LVecBase3f(*(sun.direction if sun else (0, 0, 1))))
+    world.setShaderInput("u_sun_irradiance", core.LVecBase3f(*(sun.irradiance if sun else (0, 0, 0))))
+    world.setShaderInput("u_shadow", shadow.map if shadow else _no_shadow())
+    world.setShaderInput("u_shadow_from_world", shadow.shadow_from_world if shadow else core.LMatrix4f.identMat())
+    world.setShaderInput("u_shadow_texel", shadow.texel_m if shadow else 0.0)
+    if scene.lamps:
+        world.setShaderInput("u_lamps", core.PTALVecBase4f(_lamp_rows(scene.lamps)))
+
+
+def _no_shadow() -> Texture:
+    texture = core.Texture("no-shadow")
+    texture.setup2dTexture(1, 1, core.Texture.TFloat, core.Texture.FDepthComponent)
+    texture.setClearColor(core.LVecBase4f(1))
+    texture.setMinfilter(core.SamplerState.FTShadow)
+    return texture
+
+
+def _lamp_rows(lamps: tuple[Lamp, ...]) -> list[Any]:
+    rows: list[Any] = []
+    for lamp in lamps:
+        pose = lamp.world_from_lamp
+        rows.append(core.LVecBase4f(*pose[:3, 3], lamp.size[0] * lamp.size[1]))
+        rows.append(core.LVecBase4f(*-pose[:3, 2], 0))
+        rows.append(core.LVecBase4f(*lamp.radiance, 0))
+    return rows
+
+
+def _sky_state(scene: Scene, world_from_ndc: Any) -> Any:
+    state = core.NodePath("state")
+    state.setShader(sky_shader())
+    state.setShaderInput("u_exposure", scene.exposure)
+    state.setShaderInput("u_zenith", core.LVecBase3f(*scene.sky.zenith))
+    state.setShaderInput("u_horizon", core.LVecBase3f(*scene.sky.horizon))
+    state.setShaderInput("u_ground", core.LVecBase3f(*scene.sky.ground))
+    state.setShaderInput("u_world_from_ndc", world_from_ndc)
+    return state.getState()
