@@ -44,8 +44,6 @@ _headless: GraphicsOutput = None
 
 def _open_headless() -> GraphicsOutput:
     core.loadPrcFileData("renderlift", HEADLESS_SETTINGS)
-        "renderlift", "textures-power-2 none\ngl-version 3 3\nnotify-level warning\nnotify-level-egldisplay error\n"
-    )
     module = "p3headlessgl" if sys.platform == "linux" else "pandagl"
     pipe = core.GraphicsPipeSelection.getGlobalPtr().makeModulePipe(module)
     if pipe is not None and pipe.isValid():
