@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.bridge.errors import ChannelError
+from renderlift.bridge.errors import ChannelError, RenderError, RenderliftError
 from renderlift.bridge.frame import Array, CameraPose, Channel, Frame
 
 Video = NDArray[np.uint8]  # (T, H, W, 3), sRGB
@@ -43,6 +43,33 @@ class Clip:
 
 Render = Callable[[Clip], Video]
 Sink = Callable[[Clip, Video], None]
+
+
+def identity(clip: Clip) -> Video:
+    """The renderer that changes nothing: the engine's own picture."""
+    return clip.channels[Channel.RGB]
+
+
+def rendered(render: Render, clip: Clip) -> Video:
+    """What `render` makes of a clip, (T, H, W, 3) uint8, held against the clip.
+
+    Raises:
+        RenderError: the renderer failed, or returned another shape or dtype; names the frames.
+    """
+    frames = f"frames {clip.frames[0].index} to {clip.frames[-1].index} of {'/'.join(clip.stream)}"
+    try:
+        video = render(clip)
+    except RenderliftError as error:
+        raise RenderError(f"rendering {frames} failed: {error.message}", fix=error.fix) from error
+    except Exception as error:
+        raise RenderError(f"rendering {frames} failed: {type(error).__name__}: {error}") from error
+    wanted = (len(clip), clip.height, clip.width, 3)
+    if video.shape != wanted or video.dtype != np.uint8:
+        raise RenderError(
+            f"rendering {frames} returned {video.dtype} {video.shape}, wanted uint8 {wanted}",
+            fix="A renderer returns one sRGB picture per frame, in the size of the clip.",
+        )
+    return video
 
 
 def stack(frames: Sequence[Frame], *, shared: int = 0, last: bool = False) -> Clip:
