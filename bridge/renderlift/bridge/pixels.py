@@ -60,13 +60,13 @@ def arrays_from_parts(header: FrameHeader, parts: Sequence[memoryview]) -> dict[
     return arrays
 
 
-def arrays_in_slot(header: FrameHeader, ring: RingReader) -> dict[Channel, Array]:
+def arrays_in_slot(header: FrameHeader, ring: RingReader | None) -> dict[Channel, Array]:
     """The channels (H, W, C) of a frame as read-only views of its slot.
 
     Raises:
         ProtocolError: the header points outside the slot.
     """
-    if header.slot is None or header.slot.ring != ring.shape.name:
+    if ring is None or header.slot is None or header.slot.ring != ring.shape.name:
         raise ProtocolError(f"frame {header.index} lies in no ring that was offered")
     return {
         Channel(row.channel): _typed(ring.bytes_of(header.slot.slot, row.offset or 0, row.nbytes), row)

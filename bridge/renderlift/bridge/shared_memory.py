@@ -12,6 +12,7 @@ import mmap
 import os
 import re
 import secrets
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +126,8 @@ class RingReader:
     """
 
     def __init__(self, shape: RingShape) -> None:
-        if not _NAME.fullmatch(shape.name) or not 1 <= shape.slots <= MAX_SLOTS:
-            raise TransportError(f"{shape.name!r} with {shape.slots} slots is no ring's name and size")
+        if not _NAME.fullmatch(shape.name) or not 1 <= shape.slots <= MAX_SLOTS or shape.slot_bytes % PAGE_BYTES:
+            raise TransportError(f"{shape.slots} slots of {shape.slot_bytes} bytes in {shape.name!r} are no ring")
         try:
             fd = os.open(SHARED_MEMORY_FOLDER / shape.name, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -141,6 +142,7 @@ class RingReader:
             raise TransportError(f"ring {shape.name} is another one than was offered")
         self.shape = shape
         self._sequence, self._released = _slot_columns(self._data, shape)
+        self._releasing = threading.Lock()
 
     def bytes_of(self, slot: int, offset: int, nbytes: int) -> NDArray[np.uint8]:
         """The bytes of one buffer, read-only and not copied.
@@ -160,11 +162,13 @@ class RingReader:
 
     def is_whole(self, slot: int, sequence: int) -> bool:
         """Whether the slot still holds what was announced under `sequence`."""
-        return int(self._sequence[slot]) == sequence
+        return slot < self.shape.slots and int(self._sequence[slot]) == sequence
 
     def release(self, slot: int, sequence: int) -> None:
-        """Give the slot back to the writer."""
-        self._released[slot] = sequence
+        """Give the slot back to the writer, unless it holds something newer by now."""
+        with self._releasing:
+            if slot < self.shape.slots and sequence > int(self._released[slot]):
+                self._released[slot] = sequence
 
 
 def _round_up(value: int, step: int) -> int:
