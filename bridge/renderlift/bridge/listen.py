@@ -86,12 +86,16 @@ class Desk:
         self.closing = False
         self.failure: BaseException | None = None
 
-    def next_arrival(self) -> tuple[Peer, Inbox, Arrival] | None:
-        """The frame whose turn it is; cameras take turns, so a fast one cannot starve the others."""
+    def next_arrival(self, mode: Mode | None = None) -> tuple[Peer, Inbox, Arrival] | None:
+        """The frame whose turn it is; cameras take turns, so a fast one cannot starve the others.
+
+        Args:
+            mode: of the engines to look at; None = all.
+        """
         for _ in range(len(self.turns)):
             peer, inbox = self.turns[0]
             self.turns.rotate(-1)
-            if inbox.pending:
+            if inbox.pending and mode in (None, inbox.mode):
                 return peer, inbox, inbox.take(time.monotonic())
         return None
 

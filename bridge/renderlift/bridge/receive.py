@@ -109,6 +109,7 @@ class Receiver:
         stop: threading.Event | None = None,
         until_bye: bool = False,
         borrow: bool = False,
+        mode: Mode | None = None,
     ) -> Iterator[Frame]:
         """Frames of all engines and cameras, interleaved; those of one camera in order.
 
@@ -118,11 +119,13 @@ class Receiver:
         Args:
             borrow: do not copy pixels out of shared memory. Such arrays are read-only and
                 hold only until the next frame is asked for.
+            mode: only frames of engines in this mode, so that one reader of previews and one
+                of captures can run side by side.
 
         Raises:
             TransportError: the receiver has failed.
         """
-        while taken := self._wait_for_frame(timeout_s, stop, until_bye):
+        while taken := self._wait_for_frame(timeout_s, stop, until_bye, mode):
             peer, inbox, arrival = taken
             try:
                 arrays = _read(arrival, borrow=borrow)
@@ -195,7 +198,7 @@ class Receiver:
         self._doorbell.close()
 
     def _wait_for_frame(
-        self, timeout_s: float | None, stop: threading.Event | None, until_bye: bool
+        self, timeout_s: float | None, stop: threading.Event | None, until_bye: bool, mode: Mode | None
     ) -> tuple[Peer, Inbox, Arrival] | None:
         desk = self._desk
         give_up_s = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
@@ -203,7 +206,7 @@ class Receiver:
             while not (stop and stop.is_set()):
                 if desk.failure is not None:
                     raise TransportError(f"the receiver failed: {desk.failure}") from desk.failure
-                if taken := desk.next_arrival():
+                if taken := desk.next_arrival(mode):
                     return taken
                 left_s = give_up_s - time.monotonic()
                 if desk.closing or left_s <= 0 or (until_bye and desk.all_said_bye):

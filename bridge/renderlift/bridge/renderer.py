@@ -1,0 +1,75 @@
+"""Find a renderer by name, so that the bridge needs neither torch nor a model to start."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from renderlift.bridge.clip import Render, identity
+from renderlift.bridge.errors import SetupError
+
+EMBEDDED = "renderlift.model.render:load"
+# Packages of the model extra: one of these missing means that the extra is, not the renderer.
+_MODEL_PACKAGES = ("torch", "diffusers", "peft", "safetensors", "transformers", "accelerate")
+
+
+def load_renderer(spec: str, options: Mapping[str, Any]) -> Render:
+    """Load the renderer that `spec` names.
+
+    Args:
+        spec: "identity", the engine's own picture; "embedded", the model that ships; or
+            "module:function", called with `options`, which returns a `Render`.
+        options: keyword arguments for the function; one it does not know is an error.
+
+    Raises:
+        SetupError: no such renderer or option, or something it needs is not installed.
+    """
+    if spec == "identity":
+        return _call(spec, _load_identity, options)
+    return _call(spec, _find(EMBEDDED if spec == "embedded" else spec), options)
+
+
+def _load_identity() -> Render:
+    return identity
+
+
+def _find(spec: str) -> Callable[..., Render]:
+    module_name, colon, function_name = spec.partition(":")
+    if not (module_name and colon and function_name):
+        raise SetupError(
+            f"there is no renderer {spec!r}",
+            fix="Use identity, embedded, or module:function, e.g. my_game.look:load.",
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise _not_importable(spec, module_name, error) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise SetupError(f"{module_name} has no function {function_name!r}", fix="Name one that returns a Render.")
+    return cast(Callable[..., Render], function)
+
+
+def _not_importable(spec: str, module_name: str, error: ImportError) -> SetupError:
+    missing = (error.name or "").partition(".")[0]
+    if missing in _MODEL_PACKAGES:
+        return SetupError(
+            f"the renderer {spec} needs {missing}, which is not installed", fix="pip install 'renderlift[model]'"
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(error.name):
+        return SetupError(
+            f"there is no module {error.name!r} for the renderer {spec}",
+            fix="Install it, or start renderlift where Python finds it: PYTHONPATH=. renderlift ...",
+        )
+    return SetupError(
+        f"the renderer {spec} cannot be imported: {error}", fix="Run `renderlift doctor` to see what is missing."
+    )
+
+
+def _call(spec: str, load: Callable[..., Render], options: Mapping[str, Any]) -> Render:
+    try:
+        inspect.signature(load).bind(**options)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(load).parameters) or "none"
+        raise SetupError(f"the renderer {spec}: {error}", fix=f"Its options: {takes}.") from error
+    return load(**options)
