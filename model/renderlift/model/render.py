@@ -107,7 +107,7 @@ def load_base(base: str, dtype: torch.dtype) -> LTX2InContextPipeline:
     )
     try:
         pipeline = LTX2InContextPipeline.from_pretrained(
-            str(folder), torch_dtype=dtype, use_safetensors=True, local_files_only=True, **optional
+            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, **optional
         )
     except (OSError, ValueError, AttributeError) as problem:
         raise SetupError(
