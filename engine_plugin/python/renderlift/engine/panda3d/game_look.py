@@ -53,6 +53,18 @@ layout(location = 0) out vec4 color;
 
 const float PI = 3.14159265;
 
+// Anisotropic by hand: Mesa's software renderer takes seconds over its own on one edge-on triangle.
+vec3 base_color() {
+  vec2 along = dFdx(uv), across = dFdy(uv);
+  if (dot(along, along) < dot(across, across)) { vec2 swap = along; along = across; across = swap; }
+  float ratio = sqrt(dot(along, along) / max(dot(across, across), 1e-12));
+  if (ratio < 1.5) return texture(p3d_Texture0, uv).rgb;
+  vec3 sum = vec3(0.0);
+  for (int i = 0; i < 4; ++i)
+    sum += textureGrad(p3d_Texture0, uv + along * (float(i) - 1.5) / 4.0, along / min(ratio, 4.0), across).rgb;
+  return sum / 4.0;
+}
+
 float sun_visible() {
   if (shadow.z > 1.0) return 1.0;
   vec2 texel = 1.0 / vec2(textureSize(u_shadow, 0));
@@ -75,7 +87,7 @@ vec3 reflected(vec3 base, vec3 n, vec3 view, vec3 light) {
 }
 
 void main() {
-  vec3 base = texture(p3d_Texture0, uv).rgb;
+  vec3 base = base_color();
   vec3 view = normalize(p3d_ViewMatrixInverse[3].xyz - world);
   vec3 n = normalize(normal);
   if (dot(n, view) < 0.0) n = -n;

@@ -30,7 +30,7 @@ SHADOW_MAP_SIZE = 2048
 SHADOW_REACH_M = 14.0  # half the side of the square the shadow map covers, at most
 SHADOW_MASK = core.BitMask32.bit(20)  # the camera that draws the shadow map
 LAMP_CLASS = "lamp"
-AMBIENT_SHARE = 0.5  # of the sky's mean radiance; a game's ambient is flat and kept low
+AMBIENT_SHARE = 0.3  # of the sky's mean radiance; a game's ambient is flat and kept low
 
 
 def render_frames(scene: Scene, height: int, width: int, *, supersample: int = 2) -> Iterator[Frame]:
@@ -214,7 +214,6 @@ def _texture(base_color: NDArray[np.float32]) -> Texture:
     texture.setWrapV(core.SamplerState.WMRepeat)
     texture.setMinfilter(core.SamplerState.FTLinearMipmapLinear)
     texture.setMagfilter(core.SamplerState.FTLinear)
-    texture.setAnisotropicDegree(8)
     return texture
 
 
@@ -284,8 +283,11 @@ def _light(world: NodePath, scene: Scene, shadow: "_Shadow | None") -> None:
     above = np.asarray(sky.horizon) + 0.8 * (np.asarray(sky.zenith) - np.asarray(sky.horizon))
     world.setShader(game_shader(len(scene.lamps)))
     world.setShaderInput("u_exposure", scene.exposure)
-    world.setShaderInput("u_ambient_up", core.LVecBase3f(*(AMBIENT_SHARE * above)))
-    world.setShaderInput("u_ambient_down", core.LVecBase3f(*(AMBIENT_SHARE * np.asarray(sky.ground))))
+    ambient_up, ambient_down = AMBIENT_SHARE * above, AMBIENT_SHARE * np.asarray(sky.ground)
+    if scene.ambient is not None:
+        ambient_up = ambient_down = np.asarray(scene.ambient)
+    world.setShaderInput("u_ambient_up", core.LVecBase3f(*ambient_up))
+    world.setShaderInput("u_ambient_down", core.LVecBase3f(*ambient_down))
     world.setShaderInput("u_sun_direction", core.LVecBase3f(*(sun.direction if sun else (0, 0, 1))))
     world.setShaderInput("u_sun_irradiance", core.LVecBase3f(*(sun.irradiance if sun else (0, 0, 0))))
     world.setShaderInput("u_shadow", shadow.map if shadow else _no_shadow())
