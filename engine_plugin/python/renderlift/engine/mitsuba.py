@@ -9,7 +9,6 @@ import ctypes.util
 import os
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,14 +31,22 @@ from renderlift.engine.tone import picture
 
 # Dr.Jit aborts with LLVM 15 and 16, so those are never offered to it.
 LLVM_VERSIONS = (19, 20, 21, 18, 17)
-MAX_DEPTH = 5
+MAX_DEPTH = 6
+ROULETTE_DEPTH = 3  # paths may end early from here on: a fifth less time for a tenth of a decibel
 SUN_DISTANCE_M = 500.0
 # No surface that matters is brighter than this after exposure; what is, is a firefly or a lamp.
 BRIGHTEST = 24.0
 
 
 def path_trace(
-    scene: Scene, time_index: int, height: int, width: int, *, samples: int = 16, denoise: bool = True, seed: int = 0
+    scene: Scene,
+    time_index: int,
+    height: int,
+    width: int,
+    *,
+    samples: int = 16,
+    denoise: bool = True,
+    seed: int = 0,
 ) -> NDArray[np.uint8]:
     """One frame as an sRGB picture (H, W, 3), through the same tone curve as the game look.
 
@@ -55,8 +62,14 @@ def path_trace(
 
 
 def path_trace_frames(
-    scene: Scene, height: int, width: int, times: list[int] | None = None,
-    *, samples: int = 16, denoise: bool = True, seed: int = 0,
+    scene: Scene,
+    height: int,
+    width: int,
+    times: list[int] | None = None,
+    *,
+    samples: int = 16,
+    denoise: bool = True,
+    seed: int = 0,
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames named by `times` (default: all) as sRGB pictures (H, W, 3); the scene is loaded once."""
     for light in radiance_frames(scene, height, width, times, samples=samples, denoise=denoise, seed=seed):
@@ -64,8 +77,14 @@ def path_trace_frames(
 
 
 def radiance_frames(
-    scene: Scene, height: int, width: int, times: list[int] | None = None,
-    *, samples: int = 16, denoise: bool = True, seed: int = 0,
+    scene: Scene,
+    height: int,
+    width: int,
+    times: list[int] | None = None,
+    *,
+    samples: int = 16,
+    denoise: bool = True,
+    seed: int = 0,
 ) -> Iterator[FloatArray]:
     """Like `path_trace_frames`, but linear radiance (H, W, 3) float32 before exposure."""
     mi = _mitsuba()
@@ -73,20 +92,17 @@ def radiance_frames(
     times = list(range(len(scene))) if times is None else times
     loaded = mi.load_dict(_scene_dict(mi, scene, times[0], height, width))
     parameters = mi.traverse(loaded)
-    integrator = _integrator(mi)
+    paths = mi.load_dict({"type": "path", "max_depth": MAX_DEPTH, "rr_depth": ROULETTE_DEPTH})
+    # Wrapping the path integrator in the guides would save a ray per sample, and take twice as long.
+    guides = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
     for time_index in times:
         _move(mi, parameters, scene, time_index)
-        layers = np.array(mi.render(loaded, integrator=integrator, spp=samples, seed=seed + 7919 * time_index))
-        light = np.minimum(layers[..., :3], BRIGHTEST / scene.exposure)
+        draw = {"spp": samples, "seed": seed + 7919 * time_index}
+        light = np.minimum(np.array(mi.render(loaded, integrator=paths, **draw)), BRIGHTEST / scene.exposure)
         if clean is not None:
-            light = clean(light, layers[..., 3:6], layers[..., 6:9])
+            layers = np.array(mi.render(loaded, integrator=guides, **draw))
+            light = clean(light, layers[..., :3], layers[..., 3:])
         yield np.ascontiguousarray(light, np.float32)
-
-
-def _integrator(mi: Any) -> Any:
-    """Radiance, and averaged over the same samples albedo and normal as guides for the denoiser."""
-    path = {"type": "path", "max_depth": MAX_DEPTH}
-    return mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal", "image": path})
 
 
 @cache
@@ -116,7 +132,12 @@ def _llvm_library() -> str:
     if chosen:
         return chosen
     for version in LLVM_VERSIONS:
-        for name in (f"libLLVM.so.{version}.1", f"libLLVM-{version}.so.1", f"libLLVM-{version}.so", f"LLVM-{version}"):
+        for name in (
+            f"libLLVM.so.{version}.1",
+            f"libLLVM-{version}.so.1",
+            f"libLLVM-{version}.so",
+            f"LLVM-{version}",
+        ):
             found = name if ".so" in name else ctypes.util.find_library(name)
             if found and _loads(found):
                 return found
@@ -137,7 +158,9 @@ def _denoiser() -> Any:
     try:
         import pyoidn
     except ImportError as error:
-        raise SetupError("denoising needs pyoidn", fix="pip install 'renderlift[truth]', or denoise=False") from error
+        raise SetupError(
+            "denoising needs pyoidn", fix="pip install 'renderlift[truth]', or denoise=False"
+        ) from error
     oidn: Any = pyoidn
 
     def clean(light: FloatArray, albedo: FloatArray, normal: FloatArray) -> FloatArray:
@@ -174,13 +197,22 @@ def _camera_pose(world_from_camera: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _sensor(mi: Any, scene: Scene, time_index: int, height: int, width: int) -> dict[str, Any]:
     film = {
-        "type": "hdrfilm", "width": width, "height": height, "rfilter": {"type": "box"},
-        "pixel_format": "rgb", "component_format": "float32",
+        "type": "hdrfilm",
+        "width": width,
+        "height": height,
+        "rfilter": {"type": "box"},
+        "pixel_format": "rgb",
+        "component_format": "float32",
     }
     return {
-        "type": "perspective", "fov": scene.vertical_fov_deg, "fov_axis": "y", "near_clip": 0.01, "far_clip": 10000.0,
+        "type": "perspective",
+        "fov": scene.vertical_fov_deg,
+        "fov_axis": "y",
+        "near_clip": 0.01,
+        "far_clip": 10000.0,
         "to_world": _transform(mi, _camera_pose(scene.world_from_camera[time_index])),
-        "film": film, "sampler": {"type": "independent"},
+        "film": film,
+        "sampler": {"type": "multijitter"},
     }
 
 
@@ -200,10 +232,13 @@ def _sun(mi: Any, sun: Sun) -> dict[str, Any]:
     half_angle = np.radians(sun.angular_diameter_deg) / 2
     radiance = np.asarray(sun.irradiance) / (np.pi * np.sin(half_angle) ** 2)
     facing = mi.ScalarTransform4f().look_at(
-        origin=(towards * SUN_DISTANCE_M).tolist(), target=[0, 0, 0], up=[0, 0, 1] if abs(towards[2]) < 0.99 else [0, 1, 0]
+        origin=(towards * SUN_DISTANCE_M).tolist(),
+        target=[0, 0, 0],
+        up=[0, 0, 1] if abs(towards[2]) < 0.99 else [0, 1, 0],
     )
     return {
-        "type": "disk", "to_world": facing @ mi.ScalarTransform4f().scale(float(SUN_DISTANCE_M * np.tan(half_angle))),
+        "type": "disk",
+        "to_world": facing @ mi.ScalarTransform4f().scale(float(SUN_DISTANCE_M * np.tan(half_angle))),
         "emitter": {"type": "area", "radiance": _rgb(radiance)},
         "bsdf": {"type": "diffuse", "reflectance": _rgb(np.zeros(3))},
     }
@@ -213,7 +248,8 @@ def _lamp(mi: Any, lamp: Lamp) -> dict[str, Any]:
     half = np.diag([lamp.size[0] / 2, lamp.size[1] / 2, 1.0, 1.0])
     shines_along_minus_z = np.diag([1.0, -1.0, -1.0, 1.0])
     return {
-        "type": "rectangle", "to_world": _transform(mi, lamp.world_from_lamp @ shines_along_minus_z @ half),
+        "type": "rectangle",
+        "to_world": _transform(mi, lamp.world_from_lamp @ shines_along_minus_z @ half),
         "emitter": {"type": "area", "radiance": _rgb(np.asarray(lamp.radiance))},
         "bsdf": {"type": "diffuse", "reflectance": _rgb(np.zeros(3))},
     }
@@ -230,7 +266,12 @@ def _mesh(mi: Any, key: str, item: SceneObject, time_index: int) -> Any:
         properties["emitter"] = mi.load_dict({"type": "area", "radiance": _rgb(np.asarray(item.material.emission))})
     mesh: Mesh = item.mesh
     shape = mi.Mesh(
-        key, len(mesh.positions), len(mesh.triangles), has_vertex_normals=True, has_vertex_texcoords=True, props=properties
+        key,
+        len(mesh.positions),
+        len(mesh.triangles),
+        has_vertex_normals=True,
+        has_vertex_texcoords=True,
+        props=properties,
     )
     parameters = mi.traverse(shape)
     positions, normals = _in_world(item, time_index)
@@ -253,12 +294,18 @@ def _in_world(item: SceneObject, time_index: int) -> tuple[FloatArray, FloatArra
 
 def _bsdf(mi: Any, material: Material) -> dict[str, Any]:
     texture = {
-        "type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(material.base_color, np.float32)),
-        "raw": True, "filter_type": "bilinear", "wrap_mode": "repeat",
+        "type": "bitmap",
+        "bitmap": mi.Bitmap(np.ascontiguousarray(material.base_color, np.float32)),
+        "raw": True,
+        "filter_type": "bilinear",
+        "wrap_mode": "repeat",
     }
     surface = {
-        "type": "principled", "base_color": texture, "specular": 0.5,
-        "roughness": max(material.roughness, 0.05), "metallic": material.metallic,
+        "type": "principled",
+        "base_color": texture,
+        "specular": 0.5,
+        "roughness": max(material.roughness, 0.05),
+        "metallic": material.metallic,
     }
     both_sides = {"type": "twosided", "bsdf": surface}
     if material.opacity == 1:

@@ -86,6 +86,9 @@ class Scene:
     sky: Sky
     sun: Sun | None = None
     lamps: tuple[Lamp, ...] = ()
+    # Radiance that a game engine adds from all sides for want of bounced light, as a level's author
+    # would set it; None lets the engine take it from the sky. The path tracer has no use for it.
+    ambient: tuple[float, float, float] | None = None
     exposure: float = 1.0  # linear radiance is multiplied by this before the tone curve
     fps: float = 24.0
     tags: dict[str, str] = field(default_factory=lambda: {})  # e.g. kind, seed

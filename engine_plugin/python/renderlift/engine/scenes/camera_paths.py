@@ -42,7 +42,9 @@ def orbit(rng: np.random.Generator, eye: Points, target: Points, times_s: Points
     arm = eye - target
     angle = np.radians(rng.choice([-1, 1]) * rng.uniform(8, 35)) * times_s
     c, s = np.cos(angle), np.sin(angle)
-    around = np.stack([c * arm[0] - s * arm[1], s * arm[0] + c * arm[1], arm[2] + rng.uniform(-0.3, 0.3) * times_s], -1)
+    around = np.stack(
+        [c * arm[0] - s * arm[1], s * arm[0] + c * arm[1], arm[2] + rng.uniform(-0.3, 0.3) * times_s], -1
+    )
     return target + around, np.broadcast_to(target, around.shape)
 
 

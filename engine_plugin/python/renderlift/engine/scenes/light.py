@@ -1,6 +1,7 @@
 """Weather, and the exposure that suits it."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderlift.engine.scene import Lamp, Sky, Sun
 from renderlift.engine.scenes.meshes import pose
@@ -47,24 +48,37 @@ def weather(rng: Rng) -> tuple[Sun | None, Sky]:
     return None, sky
 
 
-def sky_irradiance(sky: Sky) -> float:
-    """Rough irradiance of the sky on open ground, mean over the colours."""
-    return float(np.pi * (0.6 * np.mean(sky.zenith) + 0.4 * np.mean(sky.horizon)))
+def sky_irradiance(sky: Sky) -> NDArray[np.float64]:
+    """Rough irradiance (3,) of the sky on open ground."""
+    return np.pi * (0.6 * np.asarray(sky.zenith) + 0.4 * np.asarray(sky.horizon))
 
 
-def outdoor_exposure(rng: Rng, sun: Sun | None, sky: Sky, extra: float = 0.0) -> float:
-    """Exposure for a place under the open sky; `extra` is irradiance by lamps."""
-    light = 0.55 * sky_irradiance(sky) + extra
+def outdoor_light(sun: Sun | None, sky: Sky) -> float:
+    """Radiance of a mid surface in the open, mean over the colours."""
+    light = 0.55 * float(sky_irradiance(sky).mean())
     if sun is not None:
         # Half of what is seen lies in shade, and walls catch a low sun better than the ground.
         light += float(np.mean(sun.irradiance)) * (0.25 + 0.3 * sun.direction[2])
-    return MID_LEVEL / (0.3 * light / np.pi) * float(2 ** rng.uniform(-0.45, 0.45))
+    return 0.3 * light / np.pi
 
 
-def indoor_exposure(rng: Rng, flux: float, surface: float, reflectance: float) -> float:
-    """Exposure for a closed room of `surface` square metres into which `flux` enters (integrating sphere)."""
-    radiance = reflectance * flux / (surface * (1 - reflectance)) / np.pi
+def bounced_radiance(flux: NDArray[np.float64], surface: float, reflectance: float) -> NDArray[np.float64]:
+    """Radiance (3,) by bounces alone in a room of `surface` square metres that `flux` (3,) enters.
+
+    The room counts as an integrating sphere.
+    """
+    return reflectance * flux / (surface * (1 - reflectance)) / np.pi
+
+
+def exposure_for(rng: Rng, radiance: float) -> float:
+    """Exposure that puts a mid surface of that radiance where it belongs, give or take half a stop."""
     return MID_LEVEL / radiance * float(2 ** rng.uniform(-0.45, 0.45))
+
+
+def share(radiance: NDArray[np.float64], factor: float) -> Colour:
+    """`radiance` (3,) times `factor`, as a plain tuple."""
+    red, green, blue = (float(c) for c in radiance * factor)
+    return (red, green, blue)
 
 
 def ceiling_lamp(rng: Rng, x: float, y: float, z: float) -> Lamp:

@@ -242,9 +242,7 @@ def _arch_soffit(inner: NDArray[np.float64], spring: float, depth: float, steps:
 def _strip(line: NDArray[np.float64], normals: NDArray[np.float64], depth: float) -> Mesh:
     """A line of (x, z) points swept along y; the front is to the left of the line, seen from -y."""
     lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=-1))])
-    sides = [
-        np.stack([line[:, 0], np.full(len(line), side * depth / 2), line[:, 1]], -1) for side in (-1.0, 1.0)
-    ]
+    sides = [np.stack([line[:, 0], np.full(len(line), side * depth / 2), line[:, 1]], -1) for side in (-1.0, 1.0)]
     uvs = [np.stack([np.full(len(line), side * depth / 2), -lengths], -1) for side in (-1.0, 1.0)]
     return _from_grid(np.stack(sides, 1), np.stack([normals, normals], 1), np.stack(uvs, 1), flip=False)
 

@@ -22,7 +22,9 @@ def gliding(start: NDArray[np.float64], velocity: NDArray[np.float64], times_s: 
     return poses
 
 
-def rolling(start: NDArray[np.float64], velocity: NDArray[np.float64], radius: float, times_s: Times) -> NDArray[np.float64]:
+def rolling(
+    start: NDArray[np.float64], velocity: NDArray[np.float64], radius: float, times_s: Times
+) -> NDArray[np.float64]:
     """A ball that rolls on the ground without slipping; `start` (3,) is its centre."""
     speed = float(np.linalg.norm(velocity))
     axis = np.cross((0.0, 0.0, 1.0), velocity / speed)
@@ -32,7 +34,9 @@ def rolling(start: NDArray[np.float64], velocity: NDArray[np.float64], radius: f
     return poses
 
 
-def thrown(start: NDArray[np.float64], velocity: NDArray[np.float64], spin: NDArray[np.float64], times_s: Times) -> NDArray[np.float64]:
+def thrown(
+    start: NDArray[np.float64], velocity: NDArray[np.float64], spin: NDArray[np.float64], times_s: Times
+) -> NDArray[np.float64]:
     """Free fall from `start` (3,) at a velocity (3,), spinning about `spin` (3,) radians per second."""
     rate = float(np.linalg.norm(spin))
     poses = np.tile(np.eye(4), (len(times_s), 1, 1))
@@ -49,7 +53,9 @@ def spinning(start: NDArray[np.float64], rate: float, times_s: Times) -> NDArray
     return poses
 
 
-def swinging(pivot: NDArray[np.float64], axis: NDArray[np.float64], amplitude: float, period_s: float, times_s: Times) -> NDArray[np.float64]:
+def swinging(
+    pivot: NDArray[np.float64], axis: NDArray[np.float64], amplitude: float, period_s: float, times_s: Times
+) -> NDArray[np.float64]:
     """A pendulum whose object hangs below its origin at `pivot` (3,); amplitude in radians."""
     poses = np.tile(np.eye(4), (len(times_s), 1, 1))
     poses[:, :3, :3] = turning_about(axis, amplitude * np.sin(2 * np.pi * times_s / period_s + 0.7))

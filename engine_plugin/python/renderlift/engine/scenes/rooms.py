@@ -1,6 +1,7 @@
 """Furnished rooms: walls with windows, furniture, plants, lamps."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderlift.engine.scene import Lamp, Scene, SceneObject, Sky, Sun
 from renderlift.engine.scenes import light, meshes, motions, staging, textures, things
@@ -9,6 +10,7 @@ from renderlift.engine.scenes.meshes import block, pose
 from renderlift.engine.scenes.things import Rng, any_colour, placed, solid
 
 FPS = 24.0
+REFLECTANCE = 0.45  # of a furnished room, on average
 
 
 def room(rng: Rng, name: str, frames: int) -> Scene:
@@ -25,7 +27,9 @@ def room(rng: Rng, name: str, frames: int) -> Scene:
     objects += _pendulum(rng, h, frames)
 
     def propose() -> tuple[Points, Points]:
-        eye = np.array([rng.uniform(-0.46, 0.46) * w, rng.uniform(-0.46, 0.46) * d, rng.uniform(0.9, min(2.0, h - 0.5))])
+        eye = np.array(
+            [rng.uniform(-0.46, 0.46) * w, rng.uniform(-0.46, 0.46) * d, rng.uniform(0.9, min(2.0, h - 0.5))]
+        )
         target = np.array([rng.uniform(-0.25, 0.25) * w, rng.uniform(-0.25, 0.25) * d, rng.uniform(0.4, 1.2)])
         if np.linalg.norm(eye - target) < 1.8:
             target = target + (target - eye) / np.linalg.norm(target - eye) * 1.5
@@ -38,16 +42,27 @@ def room(rng: Rng, name: str, frames: int) -> Scene:
         half_width = float(np.tan(np.radians(fov) / 2)) * 1.75
         thrown = staging.crossing(rng, thing, camera, FPS, objects, half_width=half_width, radius=radius)
         objects += things.named(thrown, f"thrown {number} ")
-    flux = _flux(lamps, sun, sky, window_area)
-    exposure = light.indoor_exposure(rng, flux, 2 * (w * d + w * h + d * h), 0.45)
-    return Scene(name, tuple(objects), camera, fov, sky, sun, tuple(lamps), exposure, FPS, {"kind": "room"})
+    bounced = light.bounced_radiance(_flux(lamps, sun, sky, window_area), 2 * (w * d + w * h + d * h), REFLECTANCE)
+    return Scene(
+        name=name,
+        objects=tuple(objects),
+        world_from_camera=camera,
+        vertical_fov_deg=fov,
+        sky=sky,
+        sun=sun,
+        lamps=tuple(lamps),
+        exposure=light.exposure_for(rng, float(bounced.mean()) / REFLECTANCE),
+        ambient=light.share(bounced, 0.7),
+        fps=FPS,
+        tags={"kind": "room"},
+    )
 
 
-def _flux(lamps: list[Lamp], sun: Sun | None, sky: Sky, window_area: float) -> float:
-    """Light that enters the room, mean over the colours."""
-    inside = sum(np.pi * np.mean(lamp.radiance) * lamp.size[0] * lamp.size[1] for lamp in lamps)
-    outside = 0.5 * light.sky_irradiance(sky) + (0.25 * np.mean(sun.irradiance) if sun else 0)
-    return float(inside + window_area * outside)
+def _flux(lamps: list[Lamp], sun: Sun | None, sky: Sky, window_area: float) -> NDArray[np.float64]:
+    """Light (3,) that enters the room."""
+    inside = sum((np.pi * lamp.size[0] * lamp.size[1] * np.asarray(lamp.radiance) for lamp in lamps), np.zeros(3))
+    outside = 0.5 * light.sky_irradiance(sky) + (0.25 * np.asarray(sun.irradiance) if sun else 0)
+    return inside + window_area * outside
 
 
 def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], float]:
@@ -63,14 +78,28 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
     ]
     kind = int(rng.integers(len(floors)))
     ground = solid(
-        "floor", "floor", block((-w / 2 - t, -d / 2 - t, -t), (w / 2 + t, d / 2 + t, 0)), floors[kind](),
-        metres=float(rng.uniform(1.0, 2.0)), roughness=float(rng.uniform(0.15, 0.7)) if kind < 4 else 0.95,
+        "floor",
+        "floor",
+        block((-w / 2 - t, -d / 2 - t, -t), (w / 2 + t, d / 2 + t, 0)),
+        floors[kind](),
+        metres=float(rng.uniform(1.0, 2.0)),
+        roughness=float(rng.uniform(0.15, 0.7)) if kind < 4 else 0.95,
     )
-    ceiling = solid("ceiling", "ceiling", block((-w / 2 - t, -d / 2 - t, h), (w / 2 + t, d / 2 + t, h + t)), textures.plain((0.78, 0.77, 0.74)), roughness=0.9)
+    ceiling = solid(
+        "ceiling",
+        "ceiling",
+        block((-w / 2 - t, -d / 2 - t, h), (w / 2 + t, d / 2 + t, h + t)),
+        textures.plain((0.78, 0.77, 0.74)),
+        roughness=0.9,
+    )
     result, area = [ground, ceiling], 0.0
     paint = things.wall_colour(rng)
     covering = textures.plaster(rng, paint)
-    other = textures.brick(rng, things.brick_colour(rng)) if rng.random() < 0.3 else textures.plaster(rng, things.wall_colour(rng))
+    other = (
+        textures.brick(rng, things.brick_colour(rng))
+        if rng.random() < 0.3
+        else textures.plaster(rng, things.wall_colour(rng))
+    )
     windows = set(rng.choice(4, size=int(rng.integers(1, 4)), replace=False).tolist())
     for side in range(4):
         length = (w, d)[side % 2]
@@ -81,20 +110,44 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
             parts, hole = _window_wall(rng, length, h, t, texture)
             area += hole
         else:
-            parts = (solid("wall", "wall", block((-length / 2, -t / 2, 0), (length / 2, t / 2, h)), texture, metres=1.3, roughness=0.85),)
-        skirting = solid("skirting", "skirting", block((-length / 2, -t / 2 - 0.015, 0), (length / 2, -t / 2, 0.09)), textures.plain((0.7, 0.68, 0.64)), roughness=0.5)
+            parts = (
+                solid(
+                    "wall",
+                    "wall",
+                    block((-length / 2, -t / 2, 0), (length / 2, t / 2, h)),
+                    texture,
+                    metres=1.3,
+                    roughness=0.85,
+                ),
+            )
+        skirting = solid(
+            "skirting",
+            "skirting",
+            block((-length / 2, -t / 2 - 0.015, 0), (length / 2, -t / 2, 0.09)),
+            textures.plain((0.7, 0.68, 0.64)),
+            roughness=0.5,
+        )
         result += things.named(placed((*parts, skirting), turn), f"side {side} ")
     return result, area
 
 
-def _window_wall(rng: Rng, length: float, h: float, t: float, texture: things.FloatArray) -> tuple[things.Thing, float]:
+def _window_wall(
+    rng: Rng, length: float, h: float, t: float, texture: things.FloatArray
+) -> tuple[things.Thing, float]:
     """A wall with an open window: no pane, so that the light inside is clean."""
     width = min(float(rng.uniform(1.0, 2.6)), length - 1.2)
     middle = float(rng.uniform(-1, 1)) * (length - width - 1.0) / 2
     sill = float(rng.choice([0.02, 0.5, 0.9]))
     top = min(h - 0.25, sill + float(rng.uniform(1.2, 2.0)))
     x0, x1 = middle - width / 2, middle + width / 2
-    wall = solid("wall", "wall", meshes.wall_with_opening(length, h, t, (x0, x1, sill, top)), texture, metres=1.3, roughness=0.85)
+    wall = solid(
+        "wall",
+        "wall",
+        meshes.wall_with_opening(length, h, t, (x0, x1, sill, top)),
+        texture,
+        metres=1.3,
+        roughness=0.85,
+    )
     b = 0.03
     bars = [block((x0, -b, sill), (x0 + 2 * b, b, top)), block((x1 - 2 * b, -b, sill), (x1, b, top))]
     bars += [block((x0, -b, sill), (x1, b, sill + 2 * b)), block((x0, -b, top - 2 * b), (x1, b, top))]
@@ -122,7 +175,10 @@ def _ceiling_lamps(rng: Rng, w: float, d: float, h: float) -> tuple[list[Lamp], 
 def _furniture(rng: Rng, w: float, d: float, h: float) -> list[SceneObject]:
     """A table with chairs and things on it in the middle, other furniture along the walls."""
     result: list[SceneObject] = []
-    middle = pose((rng.uniform(-0.15, 0.15) * w, rng.uniform(-0.15, 0.15) * d, 0.002), turn_deg=float(rng.choice([0, 90, rng.uniform(0, 360)])))
+    middle = pose(
+        (rng.uniform(-0.15, 0.15) * w, rng.uniform(-0.15, 0.15) * d, 0.002),
+        turn_deg=float(rng.choice([0, 90, rng.uniform(0, 360)])),
+    )
     if rng.random() < 0.6:
         result += things.named(placed((*_rug(rng),), middle @ pose((0, 0, -0.001))), "middle ")
     if rng.random() < 0.85:
@@ -131,7 +187,9 @@ def _furniture(rng: Rng, w: float, d: float, h: float) -> list[SceneObject]:
     for _ in range(int(rng.integers(3, 7))):
         kind = int(rng.integers(5))
         if kind == 0:
-            along.append(things.shelf(rng, float(rng.uniform(0.7, 1.4)), min(h - 0.3, float(rng.uniform(1.2, 2.2)))))
+            along.append(
+                things.shelf(rng, float(rng.uniform(0.7, 1.4)), min(h - 0.3, float(rng.uniform(1.2, 2.2))))
+            )
         elif kind == 1:
             along.append(things.sofa(rng, float(rng.uniform(1.4, 2.2))))
         elif kind == 2:
@@ -179,13 +237,17 @@ def _dining(rng: Rng) -> things.Thing:
         x = 0.0 if is_round else float(rng.uniform(-0.3, 0.3)) * length
         turn = pose(turn_deg=90.0 * number) if is_round else pose(turn_deg=180.0 * (number % 2))
         offset = (x + (number // 2) * 0.1, -reach - float(rng.uniform(0.02, 0.3)), 0)
-        parts += things.named(placed(seat, turn @ pose(offset, turn_deg=float(rng.normal(0, 8)))), f"seat {number} ")
+        parts += things.named(
+            placed(seat, turn @ pose(offset, turn_deg=float(rng.normal(0, 8)))), f"seat {number} "
+        )
     taken: list[SceneObject] = []
     for number in range(int(rng.integers(3, 8))):
         thing = things.ornament(rng, float(rng.uniform(0.08, 0.34)))
         half = reach * 0.6 if is_round else length * 0.42
         for _ in range(6):
-            spot = pose((rng.uniform(-half, half), rng.uniform(-0.6, 0.6) * reach, top), turn_deg=float(rng.uniform(0, 360)))
+            spot = pose(
+                (rng.uniform(-half, half), rng.uniform(-0.6, 0.6) * reach, top), turn_deg=float(rng.uniform(0, 360))
+            )
             candidate = placed(thing, spot)
             if staging.fits(candidate, taken, 0.01):
                 taken += things.named(candidate, f"on table {number} ")
@@ -198,13 +260,34 @@ def _sideboard(rng: Rng) -> things.Thing:
     length, height, depth = float(rng.uniform(0.9, 1.6)), float(rng.uniform(0.6, 0.95)), 0.42
     wood = textures.wood(rng, things.wood_colour(rng)) if rng.random() < 0.7 else textures.plain(any_colour(rng))
     body = [meshes.moved(meshes.rounded_box(length, depth, height - 0.1, 0.01, 1), 0, 0, 0.1)]
-    body += [meshes.moved(meshes.box(0.05, 0.05, 0.1), x * (length / 2 - 0.06), y * 0.15, 0) for x in (-1, 1) for y in (-1, 1)]
-    doors = [meshes.moved(meshes.rounded_box(length / 2 - 0.04, 0.02, height - 0.18, 0.006, 1), x * length / 4, depth / 2 + 0.008, 0.14) for x in (-1, 1)]
+    body += [
+        meshes.moved(meshes.box(0.05, 0.05, 0.1), x * (length / 2 - 0.06), y * 0.15, 0)
+        for x in (-1, 1)
+        for y in (-1, 1)
+    ]
+    doors = [
+        meshes.moved(
+            meshes.rounded_box(length / 2 - 0.04, 0.02, height - 0.18, 0.006, 1),
+            x * length / 4,
+            depth / 2 + 0.008,
+            0.14,
+        )
+        for x in (-1, 1)
+    ]
     knobs = [meshes.moved(meshes.sphere(0.018, 16), x * 0.06, depth / 2 + 0.035, height * 0.55) for x in (-1, 1)]
-    on_top = placed(things.ornament(rng, float(rng.uniform(0.15, 0.4))), pose((rng.uniform(-0.3, 0.3) * length, 0, height)))
+    on_top = placed(
+        things.ornament(rng, float(rng.uniform(0.15, 0.4))), pose((rng.uniform(-0.3, 0.3) * length, 0, height))
+    )
     return (
         solid("sideboard", "cupboard", meshes.merged([*body, *doors]), wood, metres=0.8, roughness=0.45),
-        solid("knobs", "cupboard", meshes.merged(knobs), textures.plain((0.8, 0.65, 0.35)), roughness=0.25, metallic=1.0),
+        solid(
+            "knobs",
+            "cupboard",
+            meshes.merged(knobs),
+            textures.plain((0.8, 0.65, 0.35)),
+            roughness=0.25,
+            metallic=1.0,
+        ),
         *things.named(on_top, "on sideboard "),
     )
 
@@ -227,7 +310,16 @@ def _clutter(rng: Rng) -> things.Thing:
     if kind == 5:
         ball = placed(things.ball(rng, 0.16), pose((0, 0, 0.16)))
         return ball
-    return (solid("column", "column", meshes.turned_column(float(rng.uniform(0.6, 1.2)), float(rng.uniform(0.1, 0.18))), textures.marble(rng, (0.7, 0.68, 0.64), (0.3, 0.28, 0.27)), metres=0.8, roughness=0.4),)
+    return (
+        solid(
+            "column",
+            "column",
+            meshes.turned_column(float(rng.uniform(0.6, 1.2)), float(rng.uniform(0.1, 0.18))),
+            textures.marble(rng, (0.7, 0.68, 0.64), (0.3, 0.28, 0.27)),
+            metres=0.8,
+            roughness=0.4,
+        ),
+    )
 
 
 def _pendulum(rng: Rng, h: float, frames: int) -> list[SceneObject]:
@@ -238,11 +330,20 @@ def _pendulum(rng: Rng, h: float, frames: int) -> list[SceneObject]:
     glow = float(rng.uniform(0.5, 3.0))
     times = np.arange(frames) / FPS
     pivot = np.array([rng.uniform(-1, 1), rng.uniform(-1, 1), h - 0.01])
-    path = motions.swinging(pivot, np.array([1.0, 0.0, 0.0]), float(rng.uniform(0.1, 0.4)), float(rng.uniform(1.2, 2)), times)
+    path = motions.swinging(
+        pivot, np.array([1.0, 0.0, 0.0]), float(rng.uniform(0.1, 0.4)), float(rng.uniform(1.2, 2)), times
+    )
     globe = meshes.moved(meshes.sphere(radius, 28), 0, 0, -length)
     rod = meshes.moved(meshes.cylinder(0.008, length - radius, 8), 0, 0, -length + radius)
     swing = (
-        solid("globe", "lamp", globe, textures.plain((0.8, 0.78, 0.72)), roughness=0.4, emission=(glow, glow * 0.85, glow * 0.6)),
+        solid(
+            "globe",
+            "lamp",
+            globe,
+            textures.plain((0.8, 0.78, 0.72)),
+            roughness=0.4,
+            emission=(glow, glow * 0.85, glow * 0.6),
+        ),
         solid("rod", "lamp", rod, textures.plain((0.2, 0.2, 0.2)), roughness=0.4, metallic=1.0),
     )
     return list(things.named(placed(swing, path), "pendulum "))

@@ -27,8 +27,13 @@ def fits(thing: Thing, others: Sequence[SceneObject], gap: float) -> bool:
 
 
 def scattered(
-    rng: Rng, makers: Sequence[Thing], area: tuple[float, float, float, float], others: Sequence[SceneObject],
-    *, gap: float = 0.05, tries: int = 14,
+    rng: Rng,
+    makers: Sequence[Thing],
+    area: tuple[float, float, float, float],
+    others: Sequence[SceneObject],
+    *,
+    gap: float = 0.05,
+    tries: int = 14,
 ) -> list[SceneObject]:
     """Each thing turned and put on free floor within x0, x1, y0, y1; what finds no place is left out."""
     done: list[SceneObject] = []
@@ -47,8 +52,14 @@ def scattered(
 
 
 def crossing(
-    rng: Rng, thing: Thing, camera: NDArray[np.float64], fps: float, others: Sequence[SceneObject],
-    *, half_width: float, radius: float,
+    rng: Rng,
+    thing: Thing,
+    camera: NDArray[np.float64],
+    fps: float,
+    others: Sequence[SceneObject],
+    *,
+    half_width: float,
+    radius: float,
 ) -> Thing:
     """A thing thrown across the picture so that it enters or leaves within the sequence.
 

@@ -109,7 +109,10 @@ def wood(rng: np.random.Generator, colour: Colour, n: int = 128) -> FloatArray:
 
 def plaster(rng: np.random.Generator, colour: Colour, n: int = 256) -> FloatArray:
     """Painted wall, slightly uneven and stained."""
-    return shaded(mix(colour, colour, noise(rng, n)), 0.86 + 0.2 * noise(rng, n, detail=2.0) + 0.06 * noise(rng, n, detail=0.5))
+    return shaded(
+        mix(colour, colour, noise(rng, n)),
+        0.86 + 0.2 * noise(rng, n, detail=2.0) + 0.06 * noise(rng, n, detail=0.5),
+    )
 
 
 def checker(colour: Colour, other: Colour, count: int = 8, n: int = 128) -> FloatArray:

@@ -18,8 +18,16 @@ Rng = np.random.Generator
 
 
 def solid(
-    name: str, class_name: str, mesh: Mesh, base: FloatArray, *, metres: float = 1.0, roughness: float = 0.6,
-    metallic: float = 0.0, emission: Colour = (0.0, 0.0, 0.0), opacity: float = 1.0,
+    name: str,
+    class_name: str,
+    mesh: Mesh,
+    base: FloatArray,
+    *,
+    metres: float = 1.0,
+    roughness: float = 0.6,
+    metallic: float = 0.0,
+    emission: Colour = (0.0, 0.0, 0.0),
+    opacity: float = 1.0,
 ) -> SceneObject:
     """One object at the origin; `metres` is what one repeat of its texture spans."""
     material = Material(base, roughness, metallic, emission, opacity)
@@ -59,7 +67,13 @@ def wall_colour(rng: Rng) -> Colour:
     return (float(r), float(g), float(b))
 
 
-BRICKS: tuple[Colour, ...] = ((0.36, 0.14, 0.09), (0.46, 0.24, 0.14), (0.5, 0.4, 0.28), (0.26, 0.16, 0.13), (0.6, 0.57, 0.52))
+BRICKS: tuple[Colour, ...] = (
+    (0.36, 0.14, 0.09),
+    (0.46, 0.24, 0.14),
+    (0.5, 0.4, 0.28),
+    (0.26, 0.16, 0.13),
+    (0.6, 0.57, 0.52),
+)
 
 
 def brick_colour(rng: Rng) -> Colour:
@@ -105,7 +119,9 @@ def table(rng: Rng, length: float = 1.6, width: float = 0.85, height: float = 0.
     for x in (-1, 1):
         parts += [moved(leg, x * (length / 2 - 0.09), y * (width / 2 - 0.09), 0) for y in (-1, 1)]
     rough = float(rng.uniform(0.25, 0.7))
-    return (solid("table", "table", merged(parts), textures.wood(rng, wood_colour(rng)), metres=0.9, roughness=rough),)
+    return (
+        solid("table", "table", merged(parts), textures.wood(rng, wood_colour(rng)), metres=0.9, roughness=rough),
+    )
 
 
 def round_table(rng: Rng, radius: float = 0.5, height: float = 0.72) -> Thing:
@@ -114,7 +130,11 @@ def round_table(rng: Rng, radius: float = 0.5, height: float = 0.72) -> Thing:
     profile = [(0, 0), (r * 0.55, 0), (r * 0.52, 0.03), (0.07, 0.07), (0.045, 0.2), (0.06, height * 0.55)]
     profile += [(0.04, height * 0.8), (0.09, height - 0.04), (r - 0.015, height - 0.04), (r, height - 0.025)]
     profile += [(r, height - 0.012), (r - 0.012, height), (0, height)]
-    base = textures.marble(rng, (0.75, 0.72, 0.68), (0.2, 0.19, 0.2)) if rng.random() < 0.4 else textures.wood(rng, wood_colour(rng))
+    base = (
+        textures.marble(rng, (0.75, 0.72, 0.68), (0.2, 0.19, 0.2))
+        if rng.random() < 0.4
+        else textures.wood(rng, wood_colour(rng))
+    )
     return (solid("table", "table", lathe(profile, 40), base, metres=0.8, roughness=float(rng.uniform(0.2, 0.6))),)
 
 
@@ -129,12 +149,25 @@ def chair(rng: Rng) -> Thing:
     if rng.random() < 0.5:
         return (frame,)
     cushion = moved(rounded_box(0.4, 0.4, 0.05, 0.022), 0, 0.01, 0.478)
-    return (frame, solid("cushion", "cushion", cushion, textures.fabric(rng, any_colour(rng)), metres=0.2, roughness=0.95))
+    return (
+        frame,
+        solid("cushion", "cushion", cushion, textures.fabric(rng, any_colour(rng)), metres=0.2, roughness=0.95),
+    )
 
 
 def stool(rng: Rng) -> Thing:
     """A round seat on a turned leg."""
-    profile = [(0, 0), (0.17, 0), (0.16, 0.03), (0.03, 0.06), (0.03, 0.4), (0.17, 0.42), (0.18, 0.44), (0.17, 0.46), (0, 0.47)]
+    profile = [
+        (0, 0),
+        (0.17, 0),
+        (0.16, 0.03),
+        (0.03, 0.06),
+        (0.03, 0.4),
+        (0.17, 0.42),
+        (0.18, 0.44),
+        (0.17, 0.46),
+        (0, 0.47),
+    ]
     metal = rng.random() < 0.5
     base = textures.plain(any_colour(rng, 0.3, 0.8))
     return (solid("stool", "chair", lathe(profile, 24), base, roughness=0.35, metallic=float(metal)),)
@@ -144,12 +177,17 @@ def sofa(rng: Rng, length: float = 1.9) -> Thing:
     """Faces +y."""
     colour = any_colour(rng)
     weave = textures.fabric(rng, colour)
-    body = [moved(rounded_box(length, 0.85, 0.28, 0.05), 0, 0, 0.1), moved(rounded_box(length, 0.22, 0.5, 0.08), 0, -0.32, 0.34)]
+    body = [
+        moved(rounded_box(length, 0.85, 0.28, 0.05), 0, 0, 0.1),
+        moved(rounded_box(length, 0.22, 0.5, 0.08), 0, -0.32, 0.34),
+    ]
     body += [moved(rounded_box(0.2, 0.85, 0.36, 0.07), x * (length / 2 - 0.1), 0, 0.24) for x in (-1, 1)]
     feet = [moved(box(0.06, 0.06, 0.1), x * (length / 2 - 0.1), y * 0.34, 0) for x in (-1, 1) for y in (-1, 1)]
     seat_length = (length - 0.42) / 2
     seats = [moved(rounded_box(seat_length, 0.6, 0.16, 0.06), x * seat_length / 2, 0.08, 0.36) for x in (-1, 1)]
-    pillow = meshes.transformed(rounded_box(0.42, 0.13, 0.42, 0.06), meshes.pose((0.5, -0.12, 0.5), tilt_deg=18, turn_deg=8))
+    pillow = meshes.transformed(
+        rounded_box(0.42, 0.13, 0.42, 0.06), meshes.pose((0.5, -0.12, 0.5), tilt_deg=18, turn_deg=8)
+    )
     return (
         solid("sofa", "sofa", merged([*body, *seats]), weave, metres=0.35, roughness=0.95),
         solid("sofa feet", "sofa", merged(feet), textures.plain((0.05, 0.035, 0.02)), roughness=0.4),
@@ -164,7 +202,9 @@ def shelf(rng: Rng, width: float = 1.0, height: float = 1.9, depth: float = 0.3)
     frame = [block((x - t / 2, -depth / 2, 0), (x + t / 2, depth / 2, height)) for x in (-width / 2, width / 2)]
     frame += [block((-width / 2, -depth / 2, z), (width / 2, depth / 2, z + t)) for z in levels]
     frame.append(block((-width / 2, -depth / 2 - 0.01, 0), (width / 2, -depth / 2, height)))
-    result = [solid("shelf", "shelf", merged(frame), textures.wood(rng, wood_colour(rng)), metres=0.8, roughness=0.5)]
+    result = [
+        solid("shelf", "shelf", merged(frame), textures.wood(rng, wood_colour(rng)), metres=0.8, roughness=0.5)
+    ]
     for level, z in enumerate(levels[:-1]):
         room = float(levels[level + 1] - z - t - 0.03)
         result += _shelf_row(rng, level, float(z) + t, room, width - 2 * t, depth)
@@ -187,7 +227,14 @@ def _shelf_row(rng: Rng, level: int, z: float, room: float, width: float, depth:
         bindings[int(rng.integers(3))].append(moved(book, x + thick / 2, depth / 2 - deep / 2 - 0.03, z))
         x += thick + 0.002
     books = [
-        solid(f"books {level} {i}", "book", merged(row), textures.stripes(any_colour(rng), any_colour(rng), 3), metres=0.35, roughness=0.6)
+        solid(
+            f"books {level} {i}",
+            "book",
+            merged(row),
+            textures.stripes(any_colour(rng), any_colour(rng), 3),
+            metres=0.35,
+            roughness=0.6,
+        )
         for i, row in enumerate(bindings)
         if row
     ]
@@ -201,27 +248,66 @@ def ornament(rng: Rng, height: float) -> Thing:
     metallic = float(rng.random() < 0.3)
     rough = float(rng.uniform(0.12, 0.6))
     if metallic:
-        base = textures.plain([(0.9, 0.6, 0.25), (0.85, 0.85, 0.86), (0.8, 0.42, 0.26), (0.6, 0.58, 0.55)][int(rng.integers(4))])
+        base = textures.plain(
+            [(0.9, 0.6, 0.25), (0.85, 0.85, 0.86), (0.8, 0.42, 0.26), (0.6, 0.58, 0.55)][int(rng.integers(4))]
+        )
     if kind <= 1:
         return (solid("vase", "vase", vase(rng, height), base, metres=0.2, roughness=rough, metallic=metallic),)
     if kind == 2:
         r = height * 0.8
-        bowl = [(0, 0), (r * 0.4, 0), (r * 0.75, r * 0.25), (r, r * 0.65), (r * 0.96, r * 0.66), (r * 0.7, r * 0.3), (0, r * 0.08)]
+        bowl = [
+            (0, 0),
+            (r * 0.4, 0),
+            (r * 0.75, r * 0.25),
+            (r, r * 0.65),
+            (r * 0.96, r * 0.66),
+            (r * 0.7, r * 0.3),
+            (0, r * 0.08),
+        ]
         return (solid("bowl", "bowl", lathe(bowl, 32), base, metres=0.2, roughness=rough, metallic=metallic),)
     if kind == 3:
         ball = moved(meshes.sphere(height / 2), 0, 0, height / 2)
         return (solid("ball", "ball", ball, base, metres=0.25, roughness=rough, metallic=metallic),)
     if kind == 4:
         r = min(0.045, height / 2)
-        cup = [(0, 0), (r * 0.7, 0), (r, r * 0.3), (r * 1.05, r * 2), (r * 0.95, r * 2), (r * 0.85, r * 0.4), (0, r * 0.25)]
-        ring = meshes.transformed(meshes.torus(r * 0.55, r * 0.12, 20), meshes.pose((r * 1.2, 0, r * 1.1), tilt_deg=90))
+        cup = [
+            (0, 0),
+            (r * 0.7, 0),
+            (r, r * 0.3),
+            (r * 1.05, r * 2),
+            (r * 0.95, r * 2),
+            (r * 0.85, r * 0.4),
+            (0, r * 0.25),
+        ]
+        ring = meshes.transformed(
+            meshes.torus(r * 0.55, r * 0.12, 20), meshes.pose((r * 1.2, 0, r * 1.1), tilt_deg=90)
+        )
         return (solid("cup", "cup", merged([lathe(cup, 28), ring]), base, metres=0.1, roughness=0.2),)
     if kind == 5:
         size = rng.uniform(0.5, 1, 3) * height
-        return (solid("case", "box", rounded_box(*size, radius=0.01), base, metres=0.2, roughness=rough, metallic=metallic),)
+        return (
+            solid(
+                "case", "box", rounded_box(*size, radius=0.01), base, metres=0.2, roughness=rough, metallic=metallic
+            ),
+        )
     h = height
-    stick = [(0, 0), (0.35 * h, 0), (0.33 * h, 0.06 * h), (0.06 * h, 0.12 * h), (0.05 * h, 0.4 * h), (0.1 * h, 0.45 * h)]
-    stick += [(0.05 * h, 0.5 * h), (0.05 * h, 0.8 * h), (0.16 * h, 0.85 * h), (0.16 * h, 0.88 * h), (0.07 * h, 0.88 * h), (0.07 * h, h), (0, h)]
+    stick = [
+        (0, 0),
+        (0.35 * h, 0),
+        (0.33 * h, 0.06 * h),
+        (0.06 * h, 0.12 * h),
+        (0.05 * h, 0.4 * h),
+        (0.1 * h, 0.45 * h),
+    ]
+    stick += [
+        (0.05 * h, 0.5 * h),
+        (0.05 * h, 0.8 * h),
+        (0.16 * h, 0.85 * h),
+        (0.16 * h, 0.88 * h),
+        (0.07 * h, 0.88 * h),
+        (0.07 * h, h),
+        (0, h),
+    ]
     return (solid("candlestick", "candlestick", lathe(stick, 24), base, roughness=rough, metallic=metallic),)
 
 
@@ -251,7 +337,14 @@ def _smooth(x: NDArray[np.float64], at: NDArray[np.float64], values: NDArray[np.
 def pot(radius: float = 0.22, height: float = 0.36) -> Mesh:
     """A flower pot with a rim, filled with earth to just under it."""
     r, h = radius, height
-    profile = [(0, 0), (0.66 * r, 0), (0.92 * r, 0.8 * h), (1.02 * r, 0.81 * h), (1.06 * r, 0.83 * h), (1.08 * r, 0.97 * h)]
+    profile = [
+        (0, 0),
+        (0.66 * r, 0),
+        (0.92 * r, 0.8 * h),
+        (1.02 * r, 0.81 * h),
+        (1.06 * r, 0.83 * h),
+        (1.08 * r, 0.97 * h),
+    ]
     return lathe([*profile, (1.04 * r, h), (0.93 * r, h), (0.9 * r, 0.9 * h), (0, 0.92 * h)], 32)
 
 
@@ -261,7 +354,9 @@ def potted_plant(rng: Rng, height: float = 1.0, *, kind: int | None = None) -> T
     r = height * float(rng.uniform(0.17, 0.23))
     pot_height = r * float(rng.uniform(1.4, 1.8))
     clay: Colour = (0.46, 0.19, 0.1) if rng.random() < 0.6 else any_colour(rng)
-    clay_texture = textures.shaded(textures.mix(clay, clay, np.zeros((64, 64))), 0.75 + 0.4 * textures.noise(rng, 64))
+    clay_texture = textures.shaded(
+        textures.mix(clay, clay, np.zeros((64, 64))), 0.75 + 0.4 * textures.noise(rng, 64)
+    )
     stand = solid("pot", "pot", pot(r, pot_height), clay_texture, metres=0.5, roughness=0.75)
     up = height - pot_height
     if kind == 0:
@@ -273,7 +368,12 @@ def potted_plant(rng: Rng, height: float = 1.0, *, kind: int | None = None) -> T
         plant = moved(plant, 0, 0, pot_height * 0.92)
     else:
         crown = moved(meshes.foliage(rng, up * 0.33, 240, 0.09 + 0.04 * height), 0, 0, pot_height + up * 0.68)
-        stem = moved(lathe([(0, 0), (0.02 * height, 0), (0.014 * height, up * 0.6), (0, up * 0.62)], 10), 0, 0, pot_height * 0.9)
+        stem = moved(
+            lathe([(0, 0), (0.02 * height, 0), (0.014 * height, up * 0.6), (0, up * 0.62)], 10),
+            0,
+            0,
+            pot_height * 0.9,
+        )
         bark = solid("stem", "plant", stem, textures.plain((0.11, 0.07, 0.04)), roughness=0.9)
         return (stand, bark, _greenery(rng, crown))
     return (stand, _greenery(rng, plant))
@@ -318,15 +418,35 @@ def crate(rng: Rng, size: float) -> Thing:
     rails += [moved(box(t, s, t * 2), x * (s - t) / 2, 0, z) for x in (-1, 1) for z in (0, s - 2 * t)]
     rails += [moved(box(2 * t, t, s), x * (s / 2 - t), y * (s - t) / 2, 0) for x in (-1, 1) for y in (-1, 1)]
     core = moved(box(s - 2 * t, s - 2 * t, s - 0.4 * t), 0, 0, 0.2 * t)
-    return (solid("crate", "crate", merged([core, *rails]), textures.planks(rng, wood_colour(rng), 128), metres=size * 0.8, roughness=0.8),)
+    return (
+        solid(
+            "crate",
+            "crate",
+            merged([core, *rails]),
+            textures.planks(rng, wood_colour(rng), 128),
+            metres=size * 0.8,
+            roughness=0.8,
+        ),
+    )
 
 
 def barrel(rng: Rng, height: float = 0.9) -> Thing:
     """Staves and three hoops."""
     z = np.linspace(0, 1, 9)
     r = height * (0.29 + 0.07 * np.sin(np.pi * z))
-    staves = lathe([(0, 0), *((float(a), float(b * height)) for a, b in zip(r, z, strict=True)), (float(r[-1]) * 0.9, height), (0, height - 0.03)], 32)
-    hoops = [moved(meshes.torus(height * (0.295 + 0.07 * float(np.sin(np.pi * t))), 0.012, 32), 0, 0, height * t) for t in (0.12, 0.5, 0.88)]
+    staves = lathe(
+        [
+            (0, 0),
+            *((float(a), float(b * height)) for a, b in zip(r, z, strict=True)),
+            (float(r[-1]) * 0.9, height),
+            (0, height - 0.03),
+        ],
+        32,
+    )
+    hoops = [
+        moved(meshes.torus(height * (0.295 + 0.07 * float(np.sin(np.pi * t))), 0.012, 32), 0, 0, height * t)
+        for t in (0.12, 0.5, 0.88)
+    ]
     return (
         solid("barrel", "barrel", staves, textures.planks(rng, wood_colour(rng), 128), metres=0.6, roughness=0.7),
         solid("hoops", "barrel", merged(hoops), textures.plain((0.25, 0.23, 0.22)), roughness=0.45, metallic=1.0),
@@ -346,15 +466,22 @@ def cart(rng: Rng) -> Thing:
     bed = [moved(rounded_box(1.1, 0.6, 0.06, 0.01, 1), 0, 0, 0.42)]
     bed += [moved(box(1.1, 0.03, 0.2), 0, y * 0.285, 0.46) for y in (-1, 1)]
     bed += [moved(box(0.03, 0.57, 0.2), x * 0.535, 0, 0.46) for x in (-1, 1)]
-    bed += [meshes.transformed(box(0.8, 0.035, 0.035), meshes.pose((-0.85, y * 0.22, 0.55), turn_deg=0)) for y in (-1, 1)]
+    bed += [
+        meshes.transformed(box(0.8, 0.035, 0.035), meshes.pose((-0.85, y * 0.22, 0.55), turn_deg=0))
+        for y in (-1, 1)
+    ]
     wheel = meshes.transformed(meshes.torus(0.26, 0.03, 28), meshes.pose(tilt_deg=90))
     spokes = [meshes.transformed(box(0.025, 0.025, 0.5), _spoke(a)) for a in (0, 45, 90, 135)]
     wheels = [moved(merged([wheel, *spokes]), 0.1, y * 0.36, 0.29) for y in (-1, 1)]
     sacks = [moved(rounded_box(0.36, 0.4, 0.3, 0.12), -0.28 + 0.4 * i, 0.02 * i, 0.48) for i in range(2)]
     return (
         solid("cart", "cart", merged(bed), textures.planks(rng, wood_colour(rng), 128), metres=0.7, roughness=0.75),
-        solid("cart wheels", "cart", merged(wheels), textures.wood(rng, (0.1, 0.06, 0.03)), metres=0.4, roughness=0.6),
-        solid("sacks", "sack", merged(sacks), textures.fabric(rng, (0.42, 0.34, 0.22)), metres=0.15, roughness=0.95),
+        solid(
+            "cart wheels", "cart", merged(wheels), textures.wood(rng, (0.1, 0.06, 0.03)), metres=0.4, roughness=0.6
+        ),
+        solid(
+            "sacks", "sack", merged(sacks), textures.fabric(rng, (0.42, 0.34, 0.22)), metres=0.15, roughness=0.95
+        ),
     )
 
 
@@ -369,24 +496,55 @@ def _spoke(angle_deg: float) -> NDArray[np.float64]:
 def car(rng: Rng) -> Thing:
     """A small car that drives along +x."""
     paint = any_colour(rng, 0.2, 0.8)
-    body = [moved(rounded_box(3.7, 1.65, 0.55, 0.16), 0, 0, 0.32), moved(rounded_box(1.9, 1.45, 0.62, 0.22), -0.2, 0, 0.78)]
-    glass = [moved(rounded_box(1.94, 1.3, 0.34, 0.12), -0.2, 0, 0.96), moved(rounded_box(1.5, 1.49, 0.34, 0.1), -0.2, 0, 0.96)]
+    body = [
+        moved(rounded_box(3.7, 1.65, 0.55, 0.16), 0, 0, 0.32),
+        moved(rounded_box(1.9, 1.45, 0.62, 0.22), -0.2, 0, 0.78),
+    ]
+    glass = [
+        moved(rounded_box(1.94, 1.3, 0.34, 0.12), -0.2, 0, 0.96),
+        moved(rounded_box(1.5, 1.49, 0.34, 0.1), -0.2, 0, 0.96),
+    ]
     tyre = meshes.transformed(cylinder(0.31, 0.2, 24), meshes.pose((0, 0.1, 0), tilt_deg=90))
     hub = meshes.transformed(cylinder(0.19, 0.22, 20), meshes.pose((0, 0.11, 0), tilt_deg=90))
     spots = [(x, y) for x in (-1.15, 1.2) for y in (-0.74, 0.74)]
     lights = [moved(rounded_box(0.08, 0.3, 0.12, 0.03), 1.83, y * 0.55, 0.6) for y in (-1, 1)]
     return (
-        solid("car", "car", merged(body), textures.plain(paint), roughness=0.28, metallic=float(rng.random() < 0.3)),
+        solid(
+            "car", "car", merged(body), textures.plain(paint), roughness=0.28, metallic=float(rng.random() < 0.3)
+        ),
         solid("car windows", "car", merged(glass), textures.plain((0.03, 0.035, 0.04)), roughness=0.12),
-        solid("tyres", "car", merged([moved(tyre, x, y, 0.31) for x, y in spots]), textures.plain((0.03, 0.03, 0.03)), roughness=0.9),
-        solid("hubs", "car", merged([moved(hub, x, y, 0.31) for x, y in spots]), textures.plain((0.7, 0.7, 0.72)), roughness=0.3, metallic=1.0),
+        solid(
+            "tyres",
+            "car",
+            merged([moved(tyre, x, y, 0.31) for x, y in spots]),
+            textures.plain((0.03, 0.03, 0.03)),
+            roughness=0.9,
+        ),
+        solid(
+            "hubs",
+            "car",
+            merged([moved(hub, x, y, 0.31) for x, y in spots]),
+            textures.plain((0.7, 0.7, 0.72)),
+            roughness=0.3,
+            metallic=1.0,
+        ),
         solid("headlights", "car", merged(lights), textures.plain((0.85, 0.85, 0.8)), roughness=0.2),
     )
 
 
 def fountain(rng: Rng) -> Thing:
     """A round stone basin with water, a foot, an upper bowl and a metal ball on top."""
-    basin = [(0, 0), (1.5, 0), (1.52, 0.08), (1.4, 0.14), (1.38, 0.42), (1.5, 0.46), (1.52, 0.54), (1.3, 0.56), (1.24, 0.5)]
+    basin = [
+        (0, 0),
+        (1.5, 0),
+        (1.52, 0.08),
+        (1.4, 0.14),
+        (1.38, 0.42),
+        (1.5, 0.46),
+        (1.52, 0.54),
+        (1.3, 0.56),
+        (1.24, 0.5),
+    ]
     basin += [(1.22, 0.2), (0, 0.2)]
     foot = [(0.32, 0.2), (0.3, 0.4), (0.16, 0.5), (0.13, 0.8), (0.19, 0.95), (0.15, 1.05), (0.3, 1.14), (0.62, 1.3)]
     foot += [(0.68, 1.36), (0.62, 1.38), (0.3, 1.26), (0, 1.24)]
@@ -396,7 +554,14 @@ def fountain(rng: Rng) -> Thing:
     return (
         solid("fountain", "fountain", merged([lathe(basin, 56), lathe(foot, 40)]), rock, metres=0.9, roughness=0.7),
         solid("water", "water", merged([water, pool]), textures.plain((0.05, 0.13, 0.14)), roughness=0.1),
-        solid("orb", "orb", moved(meshes.sphere(0.26, 48), 0, 0, 1.56), textures.plain((0.93, 0.68, 0.3)), roughness=0.14, metallic=1.0),
+        solid(
+            "orb",
+            "orb",
+            moved(meshes.sphere(0.26, 48), 0, 0, 1.56),
+            textures.plain((0.93, 0.68, 0.3)),
+            roughness=0.14,
+            metallic=1.0,
+        ),
     )
 
 
@@ -404,20 +569,42 @@ def bench(rng: Rng) -> Thing:
     """A wooden bench that faces +y."""
     slats = [moved(rounded_box(1.6, 0.09, 0.035, 0.01, 1), 0, y, 0.42) for y in (-0.16, -0.05, 0.06, 0.17)]
     slats += [moved(rounded_box(1.6, 0.03, 0.09, 0.01, 1), 0, -0.24 - 0.02 * i, 0.56 + 0.13 * i) for i in range(3)]
-    ends = [moved(merged([box(0.06, 0.42, 0.42), moved(box(0.06, 0.05, 0.5), 0, -0.27, 0.4)]), x * 0.7, 0, 0) for x in (-1, 1)]
+    ends = [
+        moved(merged([box(0.06, 0.42, 0.42), moved(box(0.06, 0.05, 0.5), 0, -0.27, 0.4)]), x * 0.7, 0, 0)
+        for x in (-1, 1)
+    ]
     return (
         solid("bench", "bench", merged(slats), textures.wood(rng, wood_colour(rng)), metres=0.7, roughness=0.6),
-        solid("bench ends", "bench", merged(ends), textures.plain((0.06, 0.065, 0.07)), roughness=0.5, metallic=0.0),
+        solid(
+            "bench ends", "bench", merged(ends), textures.plain((0.06, 0.065, 0.07)), roughness=0.5, metallic=0.0
+        ),
     )
 
 
 def street_lamp(rng: Rng) -> Thing:
     """A cast-iron post with a glowing globe."""
-    post = [(0, 0), (0.16, 0), (0.15, 0.25), (0.07, 0.4), (0.05, 2.9), (0.09, 3.0), (0.12, 3.05), (0.12, 3.08), (0, 3.08)]
+    post = [
+        (0, 0),
+        (0.16, 0),
+        (0.15, 0.25),
+        (0.07, 0.4),
+        (0.05, 2.9),
+        (0.09, 3.0),
+        (0.12, 3.05),
+        (0.12, 3.08),
+        (0, 3.08),
+    ]
     glow = 2.0 * float(rng.random() < 0.5)
     return (
         solid("lamp post", "street lamp", lathe(post, 20), textures.plain((0.05, 0.06, 0.055)), roughness=0.5),
-        solid("globe", "street lamp", moved(meshes.sphere(0.2), 0, 0, 3.24), textures.plain((0.85, 0.83, 0.78)), roughness=0.3, emission=(glow, glow * 0.8, glow * 0.5)),
+        solid(
+            "globe",
+            "street lamp",
+            moved(meshes.sphere(0.2), 0, 0, 3.24),
+            textures.plain((0.85, 0.83, 0.78)),
+            roughness=0.3,
+            emission=(glow, glow * 0.8, glow * 0.5),
+        ),
     )
 
 
@@ -428,8 +615,17 @@ def floor_lamp(rng: Rng) -> Thing:
     colour = any_colour(rng, 0.5, 0.85)
     glow = tuple(1.2 * c for c in colour)
     return (
-        solid("lamp stand", "lamp", lathe(stand, 20), textures.plain((0.5, 0.48, 0.44)), roughness=0.3, metallic=1.0),
-        solid("lamp shade", "lamp", lathe(shade, 32), textures.plain(colour), roughness=0.9, emission=(glow[0], glow[1], glow[2])),
+        solid(
+            "lamp stand", "lamp", lathe(stand, 20), textures.plain((0.5, 0.48, 0.44)), roughness=0.3, metallic=1.0
+        ),
+        solid(
+            "lamp shade",
+            "lamp",
+            lathe(shade, 32),
+            textures.plain(colour),
+            roughness=0.9,
+            emission=(glow[0], glow[1], glow[2]),
+        ),
     )
 
 
@@ -448,7 +644,10 @@ def rug(rng: Rng, length: float, width: float) -> Thing:
 def wall_picture(rng: Rng, width: float, height: float) -> Thing:
     """A framed picture that faces +y, its lower edge at z = 0, its back at y = 0."""
     t = 0.035
-    frame = [block((-width / 2 - t, 0, -t), (width / 2 + t, 0.03, 0)), block((-width / 2 - t, 0, height), (width / 2 + t, 0.03, height + t))]
+    frame = [
+        block((-width / 2 - t, 0, -t), (width / 2 + t, 0.03, 0)),
+        block((-width / 2 - t, 0, height), (width / 2 + t, 0.03, height + t)),
+    ]
     frame += [block((x - t / 2, 0, 0), (x + t / 2, 0.03, height)) for x in (-width / 2 - t / 2, width / 2 + t / 2)]
     canvas = meshes.with_unit_uvs(block((-width / 2, 0, 0), (width / 2, 0.012, height)))
     return (
