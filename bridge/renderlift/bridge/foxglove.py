@@ -116,27 +116,34 @@ def schema(name: str) -> tuple[str, bytes]:
     return "jsonschema", json.dumps(_JSON[name]).encode()
 
 
-def frame_messages(frame: Frame, *, table: int, new_table: bool) -> Iterator[tuple[Topic, bytes]]:
-    """The messages of one frame, `renderlift.Frame` last.
+def frame_record(frame: Frame, *, table: int) -> FrameRecord:
+    """The description of a frame; `table` is the number of the id table that holds for it, 0 = none."""
+    return FrameRecord(
+        index=frame.index,
+        engine_time_ns=frame.engine_time_ns,
+        capture_time_ns=frame.capture_time_ns,
+        world_from_camera=frame.camera.world_from_camera.ravel().tolist(),
+        image_from_camera=frame.camera.image_from_camera.ravel().tolist(),
+        channels={c: ArrayRecord(a.dtype.name, *a.shape) for c, a in frame.channels.items()},
+        names=table,
+    )
 
-    Args:
-        table: number of the id table that holds for this frame, 0 = none.
-        new_table: write the table itself too.
-    """
+
+def frame_messages(frame: Frame, record: FrameRecord, *, new_table: bool) -> Iterator[tuple[Topic, bytes]]:
+    """The messages of one frame, `record` last; `new_table` writes its id table too."""
     if new_table:
-        yield _topic(frame, "names", "renderlift.IdTable"), msgspec.json.encode(IdTable(table, frame.names))
+        yield _topic(frame, "names", "renderlift.IdTable"), msgspec.json.encode(IdTable(record.names, frame.names))
     for channel, array in frame.channels.items():
         yield _topic(frame, channel, "foxglove.RawImage"), _image(frame, channel, array).SerializeToString()
     yield _topic(frame, "calibration", "foxglove.CameraCalibration"), _calibration(frame).SerializeToString()
     yield _topic(frame, "transform", "foxglove.FrameTransform"), _transform(frame).SerializeToString()
-    yield _topic(frame, "frame", "renderlift.Frame"), msgspec.json.encode(_record(frame, table))
+    yield _topic(frame, "frame", "renderlift.Frame"), msgspec.json.encode(record)
 
 
 @dataclass
 class FrameAssembler:
     """Puts messages together to frames again, in whatever order streams are interleaved."""
 
-    incomplete: int = 0  # frames whose description is there but not all their arrays
     foreign: set[str] = field(default_factory=lambda: set[str]())  # topics that are not ours
     _sources: dict[int, tuple[tuple[str, str, str], str]] = field(default_factory=lambda: {})
     _pending: dict[int, tuple[int, bytes]] = field(default_factory=lambda: {})
@@ -181,8 +188,8 @@ class FrameAssembler:
                 if number == sequence:
                     images[_CHANNELS[kind]] = data
         table = self._tables.get(stream, IdTable(0, ()))
-        if not record.channels.keys() <= images.keys() or record.names not in (0, table.table):
-            self.incomplete += 1
+        whole = Channel.RGB in record.channels and record.channels.keys() <= images.keys()
+        if not whole or record.names not in (0, table.table):
             return None
         return StoredFrame(stream, record, images, table.names if record.names else ())
 
@@ -200,18 +207,6 @@ def _topic(frame: Frame, kind: str, schema_name: str) -> Topic:
 
 def _camera_frame_id(frame: Frame) -> str:
     return f"{frame.engine or 'engine'}/{frame.camera_name}"
-
-
-def _record(frame: Frame, table: int) -> FrameRecord:
-    return FrameRecord(
-        index=frame.index,
-        engine_time_ns=frame.engine_time_ns,
-        capture_time_ns=frame.capture_time_ns,
-        world_from_camera=frame.camera.world_from_camera.ravel().tolist(),
-        image_from_camera=frame.camera.image_from_camera.ravel().tolist(),
-        channels={c: ArrayRecord(a.dtype.name, *a.shape) for c, a in frame.channels.items()},
-        names=table,
-    )
 
 
 def _image(frame: Frame, channel: Channel, array: Array) -> RawImage:

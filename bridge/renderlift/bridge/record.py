@@ -21,7 +21,7 @@ from renderlift.bridge.segment_index import SegmentIndex, Stream, StreamIndex, S
 from renderlift.bridge.segment_read import SegmentReport, read_segment, segment_index
 from renderlift.bridge.segment_write import SegmentWriter, recover_segment
 
-SEGMENT_FRAMES = 10_000  # also rolls here, which bounds the index a writer keeps in memory
+SEGMENT_FRAMES = 4096  # also rolls here, which bounds the index a writer keeps in memory
 _SEGMENT_NAME = re.compile(r"\d{6,}\.mcap")
 
 

@@ -3,6 +3,7 @@
 Viewers seek with the first, `summarize` answers from the second without reading pictures.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -154,8 +155,7 @@ class Contents:
 
 def segment_ending(contents: Contents, index: SegmentIndex, start: int) -> bytes:
     """Everything that follows the last chunk of a segment, which ends at byte `start`."""
-    metadata = Metadata(INDEX_NAME, {"index": msgspec.json.encode(index).decode()})
-    data = encoded(metadata)
+    data = encoded(_index_record(index))
     located = MetadataIndex(start, len(data), INDEX_NAME)
     data += encoded(DataEnd(0))
     summary_start = start + len(data)
@@ -172,7 +172,26 @@ def segment_ending(contents: Contents, index: SegmentIndex, start: int) -> bytes
         data += records
     offset_start = start + len(data)
     data += b"".join(encoded(offset) for offset in offsets)
-    return data + encoded(Footer(summary_start, offset_start, summary_crc=0)) + MCAP0_MAGIC
+    summary_crc = zlib.crc32(data[summary_start - start :] + footer_prefix(summary_start, offset_start))
+    return data + encoded(Footer(summary_start, offset_start, summary_crc)) + MCAP0_MAGIC
+
+
+def footer_prefix(summary_start: int, offset_start: int) -> bytes:
+    """The part of a footer that its checksum covers too: all but the checksum."""
+    return encoded(Footer(summary_start, offset_start, 0))[:-4]
+
+
+def read_index_record(record: Metadata) -> SegmentIndex | None:
+    """The index in a metadata record; None where it was damaged."""
+    text = record.metadata.get("index", "").encode()
+    if record.metadata.get("crc32") != str(zlib.crc32(text)):
+        return None
+    return msgspec.json.decode(text, type=SegmentIndex)
+
+
+def _index_record(index: SegmentIndex) -> Metadata:
+    text = msgspec.json.encode(index)
+    return Metadata(INDEX_NAME, {"index": text.decode(), "crc32": str(zlib.crc32(text))})
 
 
 def _statistics(contents: Contents) -> Statistics:

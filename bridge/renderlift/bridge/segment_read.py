@@ -13,13 +13,20 @@ import msgspec
 import zstandard
 from mcap.opcode import Opcode
 from mcap.records import Channel as McapChannel
-from mcap.records import Chunk, Footer, McapRecord, Message, Metadata, MetadataIndex, Schema
+from mcap.records import Chunk, Footer, McapRecord, Message, MessageIndex, Metadata, MetadataIndex, Schema
 from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.foxglove import FrameAssembler, StoredFrame
-from renderlift.bridge.segment_index import INDEX_NAME, SegmentIndex, decoder, encoded
+from renderlift.bridge.segment_index import (
+    INDEX_NAME,
+    SegmentIndex,
+    decoder,
+    encoded,
+    footer_prefix,
+    read_index_record,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +40,6 @@ class SegmentReport:
     frames: int = 0
     whole: bool = False  # the file has its end
     damaged_chunks: int = 0
-    incomplete_frames: int = 0
     foreign: frozenset[str] = frozenset()  # topics that are not ours
 
 
@@ -47,7 +53,7 @@ def read_segment(path: Path, report: SegmentReport) -> Iterator[StoredFrame]:
     """
     frames = FrameAssembler()
     with path.open("rb") as file:
-        check_magic(path, file)
+        _check_magic(path, file)
         # The definitions are repeated at the end, so a damaged first chunk costs only itself.
         closing = closing_records(file)
         report.whole = bool(closing)
@@ -62,18 +68,18 @@ def read_segment(path: Path, report: SegmentReport) -> Iterator[StoredFrame]:
             for stored in assembled(frames, records or []):
                 report.frames += 1
                 yield stored
-    report.incomplete_frames = frames.incomplete
     report.foreign = frozenset(frames.foreign)
 
 
 def segment_index(path: Path) -> SegmentIndex | None:
     """The index a whole segment carries; None where it was cut short or has none."""
     with path.open("rb") as file:
-        check_magic(path, file)
+        _check_magic(path, file)
         for record in closing_records(file):
             if isinstance(record, MetadataIndex) and record.name == INDEX_NAME:
                 for raw in walk(file, record.offset):
-                    return _decoded_index(raw)
+                    found = unpacked(raw)
+                    return read_index_record(found[0]) if found and isinstance(found[0], Metadata) else None
     return None
 
 
@@ -93,23 +99,22 @@ _PARSERS = {
     Opcode.FOOTER: Footer.read,
     Opcode.METADATA: Metadata.read,
     Opcode.METADATA_INDEX: MetadataIndex.read,
+    Opcode.MESSAGE_INDEX: MessageIndex.read,
 }
-_READ = {*_PARSERS, Opcode.MESSAGE, Opcode.MESSAGE_INDEX}
+_READ = {*_PARSERS, Opcode.MESSAGE}
 _PREFIX = struct.Struct("<BQ")  # opcode, length of the payload
 
 
 def walk(file: BinaryIO, start: int) -> Iterator[RawRecord]:
     """Whole records from `start` on. A claimed length is held against the file before it is believed."""
     size = os.fstat(file.fileno()).st_size
-    file.seek(start)
     while start + _PREFIX.size <= size:
+        file.seek(start)
         opcode, length = _PREFIX.unpack(file.read(_PREFIX.size))
         end = start + _PREFIX.size + length
         if opcode == 0 or end > size or (opcode in _READ and length > RECORD_CAP_BYTES):
             return  # zeros are what a power cut leaves of blocks that never reached the disk
         payload = file.read(length) if opcode in _READ else b""
-        if opcode not in _READ:
-            file.seek(end)
         yield RawRecord(opcode, start, end, payload)
         if opcode == Opcode.FOOTER:
             return
@@ -146,6 +151,11 @@ def _decompressed(chunk: Chunk) -> bytes:
 
 
 def assembled(frames: FrameAssembler, records: list[McapRecord]) -> Iterator[StoredFrame]:
+    """The frames that become whole with these records.
+
+    Raises:
+        RecordingError: they come from a newer Renderlift.
+    """
     for record in records:
         if isinstance(record, McapChannel):
             frames.define(record.id, record.topic, record.metadata)
@@ -161,7 +171,7 @@ def assembled(frames: FrameAssembler, records: list[McapRecord]) -> Iterator[Sto
                 yield stored
 
 
-def check_magic(path: Path, file: BinaryIO) -> None:
+def _check_magic(path: Path, file: BinaryIO) -> None:
     start = file.read(len(MCAP0_MAGIC))
     if start != MCAP0_MAGIC[: len(start)] and any(start):
         raise RecordingError(
@@ -170,22 +180,24 @@ def check_magic(path: Path, file: BinaryIO) -> None:
 
 
 def closing_records(file: BinaryIO) -> list[McapRecord]:
-    """The records of the summary section; none where the file was cut short."""
+    """The records of the summary section; none where the file was cut short or they are damaged."""
     size = os.fstat(file.fileno()).st_size
     footer_bytes = len(encoded(Footer(0, 0, 0))) + len(MCAP0_MAGIC)
     for raw in walk(file, max(size - footer_bytes, 0)):
-        footer = unpacked(raw)
-        if footer and isinstance(footer[0], Footer) and 0 < footer[0].summary_start < size:
-            return [record for raw in walk(file, footer[0].summary_start) for record in unpacked(raw) or []]
+        found = unpacked(raw)
+        if raw.opcode == Opcode.FOOTER and found and isinstance(found[0], Footer):
+            return _summary_records(file, raw.start, found[0])
         break
     return []
 
 
-def _decoded_index(raw: RawRecord) -> SegmentIndex | None:
-    records = unpacked(raw)
-    if not records or not isinstance(records[0], Metadata):
-        return None
-    try:
-        return msgspec.json.decode(records[0].metadata.get("index", ""), type=SegmentIndex)
-    except msgspec.MsgspecError:
-        return None
+def _summary_records(file: BinaryIO, footer_start: int, footer: Footer) -> list[McapRecord]:
+    start = footer.summary_start
+    if not 0 < start <= footer_start <= start + RECORD_CAP_BYTES:
+        return []
+    if footer.summary_crc:
+        file.seek(start)
+        checked = file.read(footer_start - start) + footer_prefix(start, footer.summary_offset_start)
+        if zlib.crc32(checked) != footer.summary_crc:
+            return []
+    return [record for raw in walk(file, start) for record in unpacked(raw) or []]

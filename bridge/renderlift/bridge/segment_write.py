@@ -10,8 +10,8 @@ import os
 import time
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
-import msgspec
 import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
@@ -19,9 +19,9 @@ from mcap.records import Channel as McapChannel
 from mcap.records import Chunk, ChunkIndex, Header, McapRecord, Message, MessageIndex, Schema
 from mcap.writer import MCAP0_MAGIC
 
-from renderlift.bridge.foxglove import FrameAssembler, FrameRecord, StoredFrame, Topic, frame_messages, schema
+from renderlift.bridge.foxglove import FrameAssembler, StoredFrame, Topic, frame_messages, frame_record, schema
 from renderlift.bridge.frame import Frame, IdName
-from renderlift.bridge.segment_index import Contents, Stream, decoder, encoded, segment_ending, taken
+from renderlift.bridge.segment_index import Contents, SegmentIndex, Stream, decoder, encoded, segment_ending, taken
 from renderlift.bridge.segment_read import RawRecord, assembled, closing_records, unpacked, walk
 
 OPENING = MCAP0_MAGIC + encoded(Header("", "renderlift"))  # what our segments begin with
@@ -38,16 +38,12 @@ class SegmentWriter:
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._topics: dict[Topic, McapChannel] = {}
         self._tables: dict[Stream, tuple[int, tuple[IdName, ...]]] = {}
-        self._frames = 0
+        self.frames = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self._synced_s = time.monotonic()
         self._last_whole = 0  # length of the file up to its last whole frame
         self._unwritten = bytearray(OPENING)
         self.bytes = len(self._unwritten)
-
-    @property
-    def frames(self) -> int:
-        return self._frames
 
     @property
     def unwritten_bytes(self) -> int:
@@ -63,19 +59,18 @@ class SegmentWriter:
         self.drain()
         number, names = self._tables.get(frame.stream, (0, ()))
         new_table = frame.names != names
-        if new_table:
-            number += 1
-            self._tables[frame.stream] = (number, frame.names)
+        number += new_table
+        record = frame_record(frame, table=number if frame.names else 0)
+        messages = list(frame_messages(frame, record, new_table=new_table))
         burst = _Burst(self.bytes, self._contents, self._compressor)
-        messages = list(frame_messages(frame, table=number if frame.names else 0, new_table=new_table))
         for topic, data in messages:
             if topic not in self._topics:
                 self._topics[topic] = burst.define(topic)
             burst.add(self._topics[topic].id, frame, data)
         burst.close_chunk()
-        record = msgspec.json.decode(messages[-1][1], type=FrameRecord)
+        self._tables[frame.stream] = (number, frame.names)
         self._contents.note(frame.stream, record)
-        self._frames += 1
+        self.frames += 1
         self._append(burst.data)
 
     def drain(self) -> None:
@@ -170,7 +165,15 @@ class _Burst:
             message_index_offsets={},
             message_index_length=0,
         )
-        self.data += encoded(Chunk("zstd", packed, max(times), min(times), zlib.crc32(plain), len(plain)))
+        chunk = Chunk(
+            compression="zstd",
+            data=packed,
+            message_start_time=min(times),
+            message_end_time=max(times),
+            uncompressed_crc=zlib.crc32(plain),
+            uncompressed_size=len(plain),
+        )
+        self.data += encoded(chunk)
         index.chunk_length = self._start + len(self.data) - index.chunk_start_offset
         for channel_id, entry in self._messages.items():
             index.message_index_offsets[channel_id] = self._start + len(self.data)
@@ -190,40 +193,48 @@ def recover_segment(path: Path) -> None:
     Raises:
         OSError: no space for the index; the file is still readable.
     """
-    contents, end, damaged = Contents(), 0, 0
+    with path.open("rb") as file:
+        if not OPENING.startswith(file.read(len(OPENING))) or closing_records(file):
+            return
+        contents, index, end = _salvaged(file)
+    if not index.streams:
+        path.unlink()
+        return
+    os.truncate(path, end)
+    with path.open("ab") as file:
+        file.write(segment_ending(contents, index, end))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _salvaged(file: BinaryIO) -> tuple[Contents, SegmentIndex, int]:
+    """What a segment holds up to its last frame whose chunks are all indexed, and the byte where that ends."""
+    contents, end, damaged, kept = Contents(), 0, 0, 0
     frames = FrameAssembler()
-    kept = 0
+    chunk: ChunkIndex | None = None
     in_chunk: set[int] = set()
     finished: list[StoredFrame] = []
-    with path.open("rb") as file:
-        opening = file.read(len(OPENING))
-        if not OPENING.startswith(opening) or closing_records(file):
-            return
-        for raw in walk(file, len(MCAP0_MAGIC)):
-            if raw.opcode == Opcode.CHUNK:
-                records = unpacked(raw)
-                damaged += records is None
-                contents.chunks.append(_chunk_entry(raw, records or []))
-                in_chunk = set(contents.chunks[-1][1])
-                _define(contents, records or [])
-                finished = list(assembled(frames, records or []))
-            elif raw.opcode == Opcode.MESSAGE_INDEX and contents.chunks:
-                index = contents.chunks[-1][0]
-                index.message_index_offsets[MessageIndex.read(decoder(raw.payload)).channel_id] = raw.start
-                index.message_index_length += raw.end - raw.start
-                if finished and in_chunk == set(index.message_index_offsets):
+    for raw in walk(file, len(MCAP0_MAGIC)):
+        records = unpacked(raw)
+        damaged += records is None
+        if raw.opcode == Opcode.CHUNK:
+            chunk = None
+            if records is not None:
+                chunk, counts = _chunk_entry(raw, records)
+                contents.chunks.append((chunk, counts))
+                in_chunk = set(counts)
+                _define(contents, records)
+                finished = list(assembled(frames, records))
+        for record in records or []:
+            if chunk and isinstance(record, MessageIndex):
+                chunk.message_index_offsets[record.channel_id] = raw.start
+                chunk.message_index_length += raw.end - raw.start
+                if finished and in_chunk == set(chunk.message_index_offsets):
                     for stored in finished:
                         contents.note(stored.stream, stored.record)
                     kept, end, finished = len(contents.chunks), raw.end, []
-    if not kept:
-        path.unlink()
-        return
     del contents.chunks[kept:]
-    os.truncate(path, end)
-    with path.open("ab") as file:
-        file.write(segment_ending(contents, contents.index(recovered=True, damaged_chunks=damaged), end))
-        file.flush()
-        os.fsync(file.fileno())
+    return contents, contents.index(recovered=True, damaged_chunks=damaged), end
 
 
 def _define(contents: Contents, records: list[McapRecord]) -> None:
