@@ -53,7 +53,13 @@ def test_an_adapter_survives_its_file_and_its_scale_is_a_dial(
     clip = make_clip(5, 64, 64)
 
     def video(adapter: str, scale: float = 1.0) -> np.ndarray:
-        settings = {"base": str(tiny_base), "lock": False, "steps": 1, "working_pixels": 64 * 64, "dtype": "float32"}
+        settings = {
+            "base": str(tiny_base),
+            "lock": False,
+            "steps": 1,
+            "working_pixels": 64 * 64,
+            "dtype": "float32",
+        }
         return load(adapter=adapter, adapter_scale=scale, **settings)(clip).astype(int)  # type: ignore[arg-type]
 
     plain, half, full = video("none"), video(str(tmp_path), 0.5), video(str(tmp_path))
