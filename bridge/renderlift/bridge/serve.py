@@ -1,0 +1,255 @@
+"""The service: clips of connected engines go through a renderer, pictures go back.
+
+Previews and captures run side by side, each as this line:
+
+    for clip in clips: sink(clip, render(clip))
+
+A preview takes the newest frames. Captured frames are recorded and acknowledged as they
+come, and rendered as fast as the renderer can, which never holds up the recording.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from renderlift.bridge.ahead import ahead
+from renderlift.bridge.backlog import Backlog
+from renderlift.bridge.clip import Clip, Render, Video, clips, identity, rendered
+from renderlift.bridge.errors import RecordingError, RenderError
+from renderlift.bridge.events import Events
+from renderlift.bridge.films import Films
+from renderlift.bridge.frame import Frame
+from renderlift.bridge.join import cross_fade, fresh_only
+from renderlift.bridge.newest import NewestFrames
+from renderlift.bridge.receive import Receiver, StreamStatistics
+from renderlift.bridge.record import Recorder
+from renderlift.bridge.tally import Stream, StreamProgress, Tally
+from renderlift.bridge.video import Picture
+from renderlift.bridge.wire import Mode
+
+RETRY_S = 1.0  # between two attempts to write to a full disk
+TELL_S = 1.0  # between two reports of progress
+
+
+@dataclass(frozen=True)
+class Service:
+    """How frames are served; `length` and `overlap` are those of captured clips, see `clip.clips`."""
+
+    preview_length: int = 5
+    length: int = 9
+    overlap: int = 2
+    once: bool = False  # end when engines have come and all of them have said goodbye
+
+
+@dataclass(frozen=True)
+class Served:
+    """What became of the captured frames."""
+
+    rendered: int
+    failed: int  # the renderer failed on them
+    left_out: int  # taken in, but not rendered before the service was stopped
+
+
+def serve(
+    receiver: Receiver,
+    render: Render,
+    service: Service,
+    *,
+    events: Events,
+    stop: threading.Event,
+    recorder: Recorder | None = None,
+    films: Films | None = None,
+) -> Served:
+    """Serve all engines until `stop` is set.
+
+    Where the renderer fails on a clip, the engine is told and gets its own picture for those
+    frames, and everything else goes on.
+
+    Args:
+        recorder: keeps captured frames, which are acknowledged once they are safe there.
+            Without it they are kept nowhere, and the engine goes in step with the renderer.
+        films: where the pictures of captured frames go, besides back to the engine.
+
+    Raises:
+        TransportError: the receiver failed.
+        RecordingError: the recording cannot be read back.
+    """
+    works = _Works(receiver, render, service, events, stop, recorder, films)
+    threads = [
+        threading.Thread(target=works.guarded, args=(work,), daemon=True)
+        for work in (works.lift_previews, works.take_captures, works.lift_captures)
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        works.look_after()
+        _join(threads, TELL_S)
+    works.look_after()
+    return works.served()
+
+
+def kept(
+    frames: Iterable[Frame], receiver: Receiver, recorder: Recorder, events: Events, stop: threading.Event
+) -> Iterator[Frame]:
+    """Pass frames on once they are safe in the recording, and acknowledged.
+
+    While the disk is full, the engine waits and is told why.
+    """
+    for frame in frames:
+        while not _is_written(frame, receiver, recorder, events):
+            if stop.wait(RETRY_S):
+                return
+        receiver.acknowledge(frame)
+        yield frame
+
+
+def _is_written(frame: Frame, receiver: Receiver, recorder: Recorder, events: Events) -> bool:
+    try:
+        recorder.write(frame)
+        recorder.flush()
+    except RecordingError as error:
+        events.tell("recording_waits", str(error), message=error.message, fix=error.fix)
+        receiver.report(frame, error)
+        return False
+    return True
+
+
+class _Works:
+    """What the threads of one service share."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        render: Render,
+        service: Service,
+        events: Events,
+        stop: threading.Event,
+        recorder: Recorder | None,
+        films: Films | None,
+    ) -> None:
+        self._receiver = receiver
+        self._render = render
+        self._service = service
+        self._events = events
+        self._stop = stop
+        self._recorder = recorder
+        self._films = films
+        self._device = threading.Lock()  # renders one clip at a time
+        self._tallies: dict[Stream, Tally] = {}
+        self._newest = NewestFrames(self._frames(Mode.PREVIEW), length=service.preview_length)
+        self._backlog = Backlog(recorder.path if recorder else None)
+        self._left_out = 0
+        self._told: list[StreamProgress] = []
+        self._error: BaseException | None = None
+
+    # Each of these three runs in a thread of its own
+
+    def lift_previews(self) -> None:
+        sink = fresh_only(self._send)
+        for clip in self._newest.clips():
+            sink(clip, self._lift(clip))
+
+    def take_captures(self) -> None:
+        frames = self._frames(Mode.CAPTURE)
+        try:
+            if self._recorder:
+                for frame in kept(frames, self._receiver, self._recorder, self._events, self._stop):
+                    self._backlog.put(frame)
+            else:
+                for frame in frames:
+                    self._backlog.put(frame)
+                    self._receiver.acknowledge(frame)
+        finally:
+            self._backlog.end()
+
+    def lift_captures(self) -> None:
+        length, overlap = self._service.length, self._service.overlap
+        sink = cross_fade(self._finish, overlap=overlap)
+        cut = clips(self._backlog.frames(), length=length, overlap=overlap)
+        for clip, video in ahead(((clip, self._lift(clip)) for clip in cut), 1):
+            sink(clip, video)
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Run one of them; what ends it ends the service."""
+        try:
+            work()
+        except BaseException as error:  # raised again in the caller's thread
+            self._error = self._error or error
+            self._stop.set()
+
+    # The caller's thread
+
+    def look_after(self) -> None:
+        """Tell how far it is; once stopped, only the clips at work are finished."""
+        if self._stop.is_set():
+            self._left_out += self._backlog.abandon()
+        rows = [self._progress(row) for row in self._receiver.streams]
+        if rows == self._told:
+            return
+        _tell(self._events, self._told, rows)
+        self._told = rows
+
+    def served(self) -> Served:
+        if self._error is not None:
+            raise self._error
+        captures = [row for row in self._told if row.mode is Mode.CAPTURE]
+        return Served(sum(r.rendered for r in captures), sum(r.failed for r in captures), self._left_out)
+
+    def _progress(self, row: StreamStatistics) -> StreamProgress:
+        stream = (row.engine, row.session, row.camera_name)
+        return self._tally(stream).progress(row, self._newest.skipped[stream])
+
+    def _tally(self, stream: Stream) -> Tally:
+        return self._tallies.setdefault(stream, Tally())
+
+    def _frames(self, mode: Mode) -> Iterator[Frame]:
+        return self._receiver.frames(mode=mode, stop=self._stop, until_bye=self._service.once)
+
+    def _lift(self, clip: Clip) -> Video:
+        try:
+            with self._device:
+                video = rendered(self._render, clip)
+        except RenderError as error:
+            self._events.tell("clip_failed", str(error), message=error.message, fix=error.fix)
+            self._receiver.report(clip.frames[-1], error)
+            self._tally(clip.stream).note_clip(clip, failed=True)
+            return identity(clip)
+        self._tally(clip.stream).note_clip(clip, failed=False)
+        return video
+
+    def _send(self, frame: Frame, picture: Picture) -> None:
+        self._receiver.send_result(frame, picture)
+        self._tally(frame.stream).note_sent(frame)
+
+    def _finish(self, frame: Frame, picture: Picture) -> None:
+        self._send(frame, picture)
+        if self._films is None:
+            return
+        try:
+            self._films.write(frame, picture)
+        except RecordingError as error:
+            self._films = None  # the service goes on without a film
+            self._events.tell("film_failed", str(error), message=error.message, fix=error.fix)
+
+
+def _tell(events: Events, before: Sequence[StreamProgress], now: Sequence[StreamProgress]) -> None:
+    connected = {(row.session, row.camera) for row in before if row.connected}
+    for row in now:
+        names = {"engine": row.engine, "session": row.session, "camera": row.camera, "mode": row.mode}
+        name = f"{row.engine} ({row.camera}, {row.mode})"
+        if row.connected and (row.session, row.camera) not in connected:
+            events.tell("engine_came", f"{name} has come.", **names)
+        if not row.connected and (row.session, row.camera) in connected:
+            events.tell("engine_left", f"{name} has gone: {row}.", **names)
+        if row.connected:
+            total = row.received if row.mode is Mode.CAPTURE else None
+            events.progress(name, row.rendered, total, text=str(row))
+    events.tell("streams", streams=now)
+
+
+def _join(threads: Iterable[threading.Thread], timeout_s: float) -> None:
+    """Wait for all of them, together at most `timeout_s`."""
+    until_s = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, until_s - time.monotonic()))

@@ -1,0 +1,73 @@
+"""What commands say can be read by machines, on a terminal, and in a log file."""
+
+import json
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from renderlift.bridge.events import Events
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    psnr_db: float
+
+
+def test_with_json_every_line_of_stdout_is_one_event_and_nothing_else_is_said() -> None:
+    out, err = StringIO(), StringIO()
+    with Events(as_json=True, out=out, err=err) as events:
+        events.tell("listening", "Listening.", endpoint="tcp://127.0.0.1:1", path=Path("a/b"))
+        events.progress("rendering", 3, 3)
+        events.table("result", "Result", ["name"], [["x"]], rows=[Row("x", float("inf"))])
+    told = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert told == [
+        {"event": "listening", "endpoint": "tcp://127.0.0.1:1", "path": "a/b"},
+        {"event": "progress", "stage": "rendering", "done": 3, "total": 3},
+        {"event": "result", "rows": [{"name": "x", "psnr_db": None}]},
+    ]
+    assert err.getvalue() == ""
+
+
+def test_json_progress_is_thinned_out_but_always_tells_the_end() -> None:
+    out = StringIO()
+    events = Events(as_json=True, out=out)
+    for done in range(1001):
+        events.progress("rendering", done, 1000)
+    told = [json.loads(line)["done"] for line in out.getvalue().splitlines()]
+    assert told[0] == 0
+    assert told[-1] == 1000
+    assert len(told) < 100
+
+
+def test_in_a_log_file_progress_comes_as_few_plain_lines() -> None:
+    out, err = StringIO(), StringIO()
+    with Events(out=out, err=err) as events:
+        for done in range(101):
+            events.progress("rendering", done, 100, text="4.0 fps")
+        events.tell("done", "Done.")
+    assert err.getvalue().splitlines() == ["rendering: 0/100 4.0 fps", "rendering: 100/100 4.0 fps", "Done."]
+    assert out.getvalue() == ""
+
+
+def test_on_a_terminal_progress_is_a_bar_and_what_is_told_stays_above_it() -> None:
+    out, err = StringIO(), Terminal()
+    with Events(out=out, err=err) as events:
+        events.progress("rendering", 50, 100)
+        events.tell("note", "A note [with brackets].")
+        events.progress("rendering", 100, 100)
+    assert "100/100" in err.getvalue()
+    assert "A note [with brackets]." in err.getvalue()
+    assert out.getvalue() == ""
+
+
+def test_results_go_to_stdout_so_that_they_can_be_kept() -> None:
+    out, err = StringIO(), StringIO()
+    Events(out=out, err=err).table("result", "Result", ["name", "PSNR"], [["render", "20.1 dB"]])
+    assert "20.1 dB" in out.getvalue()
+    assert err.getvalue() == ""
