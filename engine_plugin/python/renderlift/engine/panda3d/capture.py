@@ -1,46 +1,83 @@
 """Every channel of one camera, from one frame of a running Panda3D scene.
 
-The picture is the user's own. The G-buffer is one more pass, into several targets at once,
-by a camera that shares the user's camera node and lens, with its own shader laid over the
-scene's states. Both are rendered by the same call of `renderFrame`.
+The picture is the user's own, read before the HUD is drawn over it. The G-buffer is one more
+pass, into several targets at once, by a camera that shares the user's camera node and lens,
+with its own shader laid over the scene's states. One call of `renderFrame` draws both, and
+the pose is read while the pass is culled, so all of a frame belongs together.
 """
 
 import time
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from renderlift.bridge.errors import SetupError
-from renderlift.bridge.frame import Array, CameraPose, Channel, Frame
-from renderlift.engine.panda3d import shaders
-from renderlift.engine.panda3d.axes import (
-    eye_from_ndc,
-    image_from_camera,
-    panda_matrix,
-    previous_image_from_eye,
-    world_from_camera,
-)
+from renderlift.bridge.frame import Array, CameraPose, Channel, Frame, IdName
+from renderlift.engine.panda3d import axes, shaders
 from renderlift.engine.panda3d.backdrop import add_backdrop
+from renderlift.engine.panda3d.gl import Pixels, Plane, Transfer, borrow_transfers, give_back_transfers
 from renderlift.engine.panda3d.nodes import Nodes
-from renderlift.engine.panda3d.panda import GraphicsOutput, NodePath, Texture, core
+from renderlift.engine.panda3d.panda import (
+    GraphicsOutput,
+    NodePath,
+    Texture,
+    close_buffer,
+    core,
+    open_buffer,
+    output_texture,
+)
 
+CHANNELS = (
+    Channel.RGB,
+    Channel.DEPTH,
+    Channel.NORMAL,
+    Channel.CLASS_ID,
+    Channel.INSTANCE_ID,
+    Channel.FLOW,
+    Channel.ALBEDO,
+    Channel.MATERIAL,
+)
+TARGETS = (np.uint8, np.uint8, np.float32, np.float32)  # see shaders.py
 ABOVE_EVERYTHING = 1_000_000  # priority of the pass's states over any of the user's
+BEFORE_THE_HUD = 8  # sort of the display region that reads the picture; Panda3D draws 2-d from 10 on
+GPU_PATIENCE_S = 10.0  # for one frame, when we wait for it
+TRANSFERS = 3  # one being drawn, one on its way, one being read
+
+
+@dataclass
+class Shot:
+    """One rendered frame as the GPU gave it; `Capture.frame` makes a frame of it, in any thread."""
+
+    index: int
+    engine_time_ns: int
+    capture_time_ns: int
+    camera: CameraPose
+    names: tuple[IdName, ...]
+    transfer: Transfer
+    begun: bool = False
+    planes: list[Pixels] = field(default_factory=lambda: [])  # picture, then TARGETS; bottom row first
 
 
 class Capture:
     """Holds the G-buffer pass of one camera open.
 
+    Either `grab()` each frame, which renders and waits; or `arm()`, let the game render, and
+    `take()` what has arrived, which never waits.
+
     Args:
         output: the window or buffer that shows the user's picture.
         camera: NodePath of the `Camera` that draws it.
-        scene: root of what the camera sees; the camera's own topmost node by default.
-        size: (height, width) of the frames; the output's by default.
+        size: (height, width) of the frames; the output's, also when it changes, by default.
         class_ids: class ids already dealt; further classes are numbered after them.
         metres_per_unit: length of one unit of the scene.
         linear_colors: whether textures and colours are linear. By default they are taken
             as sRGB unless the output has an sRGB framebuffer.
+
+    Raises:
+        SetupError: a camera, an OpenGL or a threading model that cannot be captured.
     """
 
     def __init__(
@@ -48,98 +85,200 @@ class Capture:
         output: GraphicsOutput,
         camera: NodePath,
         *,
-        scene: NodePath | None = None,
         size: tuple[int, int] | None = None,
         camera_name: str = "main",
         class_ids: Mapping[str, int] | None = None,
         metres_per_unit: float = 1.0,
         linear_colors: bool | None = None,
     ) -> None:
-        self.height, self.width = size or (output.getYSize(), output.getXSize())
+        _check(output, camera)
         self.camera_name = camera_name
         self._output = output
         self._camera = camera
         self._engine = output.getEngine()
         self._metres_per_unit = metres_per_unit
-        self._linear_colors = output.getFbProperties().getSrgbColor() if linear_colors is None else linear_colors
-        self._before: CameraPose | None = None
-        self._now: CameraPose | None = None
+        self._srgb_colors = not (
+            output.getFbProperties().getSrgbColor() if linear_colors is None else linear_colors
+        )
+        self._wanted_size = size
         self._index = 0
+        self._before: CameraPose | None = None  # pose of the last captured frame, scene units
+        self._shot: Shot | None = None  # being rendered
+        self._engine_time_ns: int | None = None  # of the frame to capture next, if any
+        self._waits = True  # for the pixels, at the end of each captured frame
+        self._failure: BaseException | None = None
+        self._idle = borrow_transfers(output.getGsg().this, TRANSFERS)
+        self._under_way: deque[Shot] = deque()
+        self._arrived: deque[Shot] = deque()
 
-        self._picture: Texture = core.Texture("renderlift-picture")
-        output.addRenderTexture(self._picture, core.GraphicsOutput.RTMBindOrCopy, core.GraphicsOutput.RTPColor)
-        self._buffer, self._targets = _gbuffer(output, self.height, self.width)
-        self._eye = camera.attachNewNode(core.Camera("renderlift-gbuffer"))
         self._view = core.PTALVecBase4f([core.LVecBase4f(0)])
         self._previous_image_from_eye = core.PTALMatrix4f([core.LMatrix4f.identMat()])
         self._eye_from_ndc = core.PTALMatrix4f([core.LMatrix4f.identMat()])
-        self._eye.node().setInitialState(self._state())
-        region = self._buffer.makeDisplayRegion()
-        region.setCamera(self._eye)
-        self._sky = add_backdrop(self._buffer, self._sky_state())
-        self._nodes = Nodes(scene or camera.getTop(), self._eye.node(), class_ids)
+        self._eye = camera.attachNewNode(core.Camera("renderlift-gbuffer"))
+        self._eye.node().setInitialState(self._surface_state())
+        self._nodes = Nodes(camera.getTop(), self._eye.node(), class_ids)
+        self._resolved = _resolved_picture(output)
+        self._picture_region = output.makeDisplayRegion()
+        self._picture_region.setSort(BEFORE_THE_HUD)
+        self._picture_region.setDrawCallback(core.PythonCallbackObject(self._on_picture))
+        self._open(*self._size())
+
+    @property
+    def names(self) -> tuple[IdName, ...]:
+        """The id table as far as it is known: nodes are met when they are first rendered."""
+        return self._nodes.names
 
     def grab(self, engine_time_ns: int) -> Frame:
         """Render one frame now and wait for all of it."""
-        self.before_render()
+        self._waits = True
+        self._prepare(engine_time_ns)
         self._engine.renderFrame()
-        return self.frame(engine_time_ns)
+        shot = self.take()
+        if shot is None:
+            raise SetupError("Panda3D rendered nothing", fix="Keep the window open while capturing.")
+        return self.frame(shot)
 
-    def before_render(self) -> None:
-        """Bring the pass to the scene as it stands. Call right before the engine renders."""
-        lens = self._camera.node().getLens()
-        self._eye.node().setLens(lens)
-        self._eye.node().setCameraMask(self._camera.node().getCameraMask())
-        now = CameraPose(world_from_camera(self._camera), image_from_camera(lens, self.height, self.width))
-        self._nodes.update(now)
-        before = self._before
-        self._view.setElement(
-            0,
-            core.LVecBase4f(self.height, self._metres_per_unit, before is not None, not self._linear_colors),
-        )
-        self._previous_image_from_eye.setElement(0, panda_matrix(previous_image_from_eye(before or now, now)))
-        self._eye_from_ndc.setElement(0, panda_matrix(eye_from_ndc(now.image_from_camera, self.height, self.width)))
-        self._before, self._now = now, now
+    def arm(self, engine_time_ns: int) -> bool:
+        """Capture the next frame that is rendered; False if earlier ones are still under way."""
+        self._raise_failure()
+        if not self._idle:
+            self._buffer.setActive(False)
+            return False
+        self._waits = False
+        self._prepare(engine_time_ns)
+        return True
 
-    def frame(self, engine_time_ns: int) -> Frame:
-        """The frame just rendered."""
-        if self._now is None:
-            raise SetupError("no frame was rendered yet", fix="Call before_render() and render a frame first.")
-        gsg = self._output.getGsg()
-        for texture in (self._picture, *self._targets):
-            self._engine.extractTextureData(texture, gsg)
-        albedo, material, normal_depth, flow_labels = (_pixels(target) for target in self._targets)
-        picture = _pixels(self._picture)
-        frame = Frame(
-            index=self._index,
-            engine_time_ns=engine_time_ns,
-            capture_time_ns=time.time_ns(),
-            camera=_in_metres(self._now, self._metres_per_unit),
-            channels={
-                Channel.RGB: np.ascontiguousarray(picture[..., :3]),
-                Channel.DEPTH: np.ascontiguousarray(normal_depth[..., 3:]),
-                Channel.NORMAL: np.ascontiguousarray(normal_depth[..., :3]),
-                Channel.CLASS_ID: flow_labels[..., 3:].astype(np.uint32),
-                Channel.INSTANCE_ID: flow_labels[..., 2:3].astype(np.uint32),
-                Channel.FLOW: np.ascontiguousarray(flow_labels[..., :2]),
-                Channel.ALBEDO: np.ascontiguousarray(albedo[..., :3]),
-                Channel.MATERIAL: np.ascontiguousarray(material[..., :2]),
-            },
-            camera_name=self.camera_name,
-            engine="panda3d",
-            names=self._nodes.names,
-        )
-        self._index += 1
+    def take(self) -> Shot | None:
+        """The oldest frame that has arrived and was not taken yet."""
+        self._raise_failure()
+        return self._arrived.popleft() if self._arrived else None
+
+    def frame(self, shot: Shot) -> Frame:
+        """Make a frame of a shot, once. Safe in another thread than the game's."""
+        frame = _frame(shot, self.camera_name)
+        self._idle.append(shot.transfer)
         return frame
 
     def close(self) -> None:
-        """Take the pass off the scene and give its memory back."""
+        """Take the pass off the scene. Frames not taken are lost."""
+        self._picture_region.clearDrawCallback()
+        self._output.removeDisplayRegion(self._picture_region)
+        self._close_buffer()
         self._nodes.close()
-        self._engine.removeWindow(self._buffer)
         self._eye.removeNode()
-        self._sky.removeNode()
+        left = [shot.transfer for shot in (*self._under_way, *self._arrived)]
+        give_back_transfers(self._output.getGsg().this, [*self._idle, *left])
 
-    def _state(self) -> Any:
+    def _size(self) -> tuple[int, int]:
+        return self._wanted_size or (self._output.getYSize(), self._output.getXSize())
+
+    def _open(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self._buffer = _open_gbuffer(self._output, height, width)
+        surfaces = self._buffer.makeDisplayRegion()
+        surfaces.setCamera(self._eye)
+        surfaces.setCullCallback(core.PythonCallbackObject(self._on_cull))
+        self._sky = add_backdrop(self._buffer, self._sky_state())
+        reader = self._buffer.makeDisplayRegion()
+        reader.setSort(1)
+        reader.setDrawCallback(core.PythonCallbackObject(self._on_gbuffer))
+
+    def _close_buffer(self) -> None:
+        for region in self._buffer.getDisplayRegions():
+            region.clearCullCallback()
+            region.clearDrawCallback()
+        self._sky.removeNode()
+        close_buffer(self._buffer)
+
+    def _prepare(self, engine_time_ns: int) -> None:
+        if (self.height, self.width) != self._size():
+            self._close_buffer()
+            self._open(*self._size())
+            self._before = None  # no flow across a change of size
+        self._eye.node().setLens(self._camera.node().getLens())
+        self._eye.node().setCameraMask(self._camera.node().getCameraMask())
+        self._buffer.setActive(True)
+        self._engine_time_ns = engine_time_ns
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _on_cull(self, data: Any) -> None:
+        """The pass is about to be culled: the user's own cull has run, nothing moves from here on."""
+        try:
+            if self._engine_time_ns is not None:
+                self._shot = self._begin(self._engine_time_ns)
+                self._engine_time_ns = None
+        except Exception as failure:  # Panda3D would print it and go on
+            self._failure = failure
+        data.upcall()
+
+    def _begin(self, engine_time_ns: int) -> Shot:
+        lens = self._camera.node().getLens()
+        now = CameraPose(
+            axes.world_from_camera(self._camera), axes.image_from_camera(lens, self.height, self.width)
+        )
+        self._nodes.update(now)
+        before = self._before
+        view = (self.height, self._metres_per_unit, before is not None, self._srgb_colors)
+        self._view.setElement(0, core.LVecBase4f(*view))
+        previous = axes.previous_image_from_eye(before or now, now)
+        self._previous_image_from_eye.setElement(0, axes.panda_matrix(previous))
+        eye_from_ndc = axes.eye_from_ndc(now.image_from_camera, self.height, self.width)
+        self._eye_from_ndc.setElement(0, axes.panda_matrix(eye_from_ndc))
+        self._before = now
+        camera = _in_metres(now, self._metres_per_unit)
+        shot = Shot(self._index, engine_time_ns, time.time_ns(), camera, self._nodes.names, self._idle.popleft())
+        self._index += 1
+        return shot
+
+    def _on_picture(self, _: Any) -> None:
+        """The user's camera has drawn, the HUD has not."""
+        try:
+            while self._under_way and self._under_way[0].transfer.arrived():
+                self._arrive(self._under_way.popleft())
+            if self._shot is not None:
+                self._shot.transfer.start([self._picture_plane(), *self._target_planes()])
+                self._shot.begun = True
+                if self._resolved is None:
+                    self._shot.transfer.read_buffer(self._picture_plane())
+        except Exception as failure:
+            self._failure = failure
+
+    def _on_gbuffer(self, _: Any) -> None:
+        """The pass has drawn, and with it the frame is whole."""
+        try:
+            shot, self._shot = self._shot, None
+            if shot is None:
+                return
+            if not shot.begun:  # the user's output was not drawn, as of a minimised window
+                self._idle.append(shot.transfer)
+                return
+            if self._resolved is not None:
+                shot.transfer.read_texture(self._picture_plane(), _native_name(self._resolved, self._output))
+            for attachment, plane in enumerate(self._target_planes()):
+                shot.transfer.read_buffer(plane, attachment)
+            shot.transfer.seal()
+            if self._waits and shot.transfer.arrived(timeout_s=GPU_PATIENCE_S):
+                self._arrive(shot)
+            else:
+                self._under_way.append(shot)
+        except Exception as failure:
+            self._failure = failure
+
+    def _arrive(self, shot: Shot) -> None:
+        shot.planes = shot.transfer.map()
+        self._arrived.append(shot)
+
+    def _picture_plane(self) -> Plane:
+        return (self._output.getYSize(), self._output.getXSize(), np.uint8)
+
+    def _target_planes(self) -> list[Plane]:
+        return [(self.height, self.width, dtype) for dtype in TARGETS]
+
+    def _surface_state(self) -> Any:
         state = core.NodePath("state")
         state.setShader(shaders.gbuffer_shader(), ABOVE_EVERYTHING)
         state.setShaderInput("u_labels", core.LVecBase4f(0))
@@ -163,42 +302,73 @@ class Capture:
         return state.getState()
 
 
-def _gbuffer(output: GraphicsOutput, height: int, width: int) -> tuple[GraphicsOutput, list[Texture]]:
+def _check(output: GraphicsOutput, camera: NodePath) -> None:
+    if output.getEngine().getThreadingModel().getCullName() or output.getEngine().getThreadingModel().getDrawName():
+        raise SetupError(
+            "Panda3D renders in threads of its own here, Renderlift reads pixels in the game's",
+            fix="Remove threading-model from your configuration.",
+        )
+    if core.getDefaultCoordinateSystem() != core.CSZupRight:
+        raise SetupError(
+            "this scene's coordinate-system is not zup-right, Panda3D's default",
+            fix="Remove coordinate-system from your configuration.",
+        )
+    axes.image_from_camera(camera.node().getLens(), 1, 1)
+
+
+def _open_gbuffer(output: GraphicsOutput, height: int, width: int) -> GraphicsOutput:
     wanted = core.FrameBufferProperties()
     wanted.setRgbaBits(8, 8, 8, 8)
     wanted.setDepthBits(24)
     wanted.setAuxRgba(1)
     wanted.setAuxFloat(2)
-    buffer = output.getEngine().makeOutput(
-        output.getPipe(),
-        "renderlift-gbuffer",
-        output.getSort() + 1,
-        wanted,
-        core.WindowProperties.size(width, height),
-        core.GraphicsPipe.BFRefuseWindow,
-        output.getGsg(),
-        output,
-    )
-    if buffer is None or buffer.getFbProperties().getAuxFloat() < 2 or buffer.getFbProperties().getAuxRgba() < 1:
-        raise SetupError(
-            f"{output.getGsg().getDriverRenderer()} cannot draw to four targets at once, two of them 32-bit floats",
-            fix="Update the OpenGL driver; OpenGL 3.3 is needed.",
-        )
+    buffer = open_buffer(output, "renderlift-gbuffer", height, width, wanted, sort=output.getSort() + 1)
+    buffer.setClearColorActive(False)  # the backdrop writes every pixel of every target
     buffer.setClearDepthActive(True)
-    targets: list[Texture] = []
-    for plane in ("RTPColor", "RTPAuxRgba0", "RTPAuxFloat0", "RTPAuxFloat1"):
-        texture = core.Texture(f"renderlift-{plane}")
-        buffer.addRenderTexture(texture, core.GraphicsOutput.RTMBindOrCopy, getattr(core.GraphicsOutput, plane))
-        targets.append(texture)
-    return buffer, targets
+    return buffer
 
 
-def _pixels(texture: Texture) -> Array:
-    """A texture's pixels (H, W, 4), RGBA, top row first."""
-    dtype: Any = np.uint8 if texture.getComponentType() == core.Texture.TUnsignedByte else np.float32
-    flat: NDArray[Any] = np.frombuffer(texture.getRamImage(), dtype)
-    shaped = flat.reshape(texture.getYSize(), texture.getXSize(), -1)
-    return shaped[::-1, :, [2, 1, 0, 3][: shaped.shape[2]]]
+def _resolved_picture(output: GraphicsOutput) -> Texture | None:
+    """The texture that holds an antialiased buffer's picture once drawn; other outputs are read directly."""
+    if output.isOfType(core.GraphicsWindow.getClassType()) or output.getFbProperties().getMultisamples() < 2:
+        return None
+    return output_texture(output, core.GraphicsOutput.RTPColor)
+
+
+def _native_name(texture: Texture, output: GraphicsOutput) -> int:
+    gsg = output.getGsg()
+    return int(texture.prepareNow(0, gsg.getPreparedObjects(), gsg).getNativeId())
+
+
+def _frame(shot: Shot, camera_name: str) -> Frame:
+    picture, albedo, material, normal_depth, flow_labels = (plane[::-1] for plane in shot.planes)
+    return Frame(
+        index=shot.index,
+        engine_time_ns=shot.engine_time_ns,
+        capture_time_ns=shot.capture_time_ns,
+        camera=shot.camera,
+        channels={
+            Channel.RGB: _resized(np.ascontiguousarray(picture[..., :3]), albedo.shape[:2]),
+            Channel.DEPTH: np.ascontiguousarray(normal_depth[..., 3:]),
+            Channel.NORMAL: normal_depth[..., :3].astype(np.float16),
+            Channel.CLASS_ID: flow_labels[..., 3:].astype(np.uint32),
+            Channel.INSTANCE_ID: flow_labels[..., 2:3].astype(np.uint32),
+            Channel.FLOW: np.ascontiguousarray(flow_labels[..., :2]),
+            Channel.ALBEDO: np.ascontiguousarray(albedo[..., :3]),
+            Channel.MATERIAL: np.ascontiguousarray(material[..., :2]),
+        },
+        camera_name=camera_name,
+        engine="panda3d",
+        names=shot.names,
+    )
+
+
+def _resized(picture: Array, size: tuple[int, ...]) -> Array:
+    if picture.shape[:2] == size:
+        return picture
+    import cv2  # only here: it takes longer to load than the rest of the engine side
+
+    return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
 
 
 def _in_metres(pose: CameraPose, metres_per_unit: float) -> CameraPose:

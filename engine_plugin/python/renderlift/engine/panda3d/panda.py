@@ -1,4 +1,7 @@
-"""The one untyped edge: Panda3D ships no type stubs, so its objects are `Any` from here on."""
+"""The one untyped edge: Panda3D ships no type stubs, so its objects are `Any` from here on.
+
+Also what Panda3D needs said once: how to get OpenGL without a window, and buffers that are reused.
+"""
 
 import importlib
 import sys
@@ -26,9 +29,13 @@ try:
 except ImportError as missing:
     raise SetupError(f"Panda3D cannot be imported: {missing}", fix="pip install 'renderlift[engines]'") from missing
 
+_headless: GraphicsOutput = None
+_spare_buffers: dict[tuple[object, ...], list[GraphicsOutput]] = {}
+_keys: dict[int, tuple[object, ...]] = {}  # buffer address to what it was asked for as; none is ever freed
+
 
 def headless_output() -> GraphicsOutput:
-    """A 1x1 offscreen output that owns an OpenGL context; others share it. One per process.
+    """A 1x1 offscreen output that owns an OpenGL context for others to share; one per process.
 
     Raises:
         SetupError: no OpenGL on this machine.
@@ -37,9 +44,6 @@ def headless_output() -> GraphicsOutput:
     if _headless is None:
         _headless = _open_headless()
     return _headless
-
-
-_headless: GraphicsOutput = None
 
 
 def _open_headless() -> GraphicsOutput:
@@ -58,3 +62,60 @@ def _open_headless() -> GraphicsOutput:
         if output is not None and output.getGsg() is not None:
             return output
     raise SetupError("Panda3D found no OpenGL to draw with.", fix=GL_FIX)
+
+
+def open_buffer(
+    host: GraphicsOutput, name: str, height: int, width: int, wanted: Any, *, sort: int
+) -> GraphicsOutput:
+    """An offscreen buffer in the context of `host`, drawn in the order of `sort`.
+
+    Give it back with `close_buffer`: Panda3D 1.10 does not free a removed buffer's memory
+    (16 MB stay of every 2048x2048 depth buffer), so closed ones wait for their next use.
+
+    Raises:
+        SetupError: the driver cannot make such a buffer.
+    """
+    key = (host.getGsg().this, name, height, width, str(wanted))
+    spare = _spare_buffers.setdefault(key, [])
+    buffer = spare.pop() if spare else _make_buffer(host, name, height, width, wanted)
+    _keys[buffer.this] = key
+    buffer.setSort(sort)
+    buffer.setActive(True)
+    return buffer
+
+
+def close_buffer(buffer: GraphicsOutput) -> None:
+    """Clear a buffer of what it shows and keep it for the next `open_buffer`."""
+    buffer.setActive(False)
+    buffer.removeAllDisplayRegions()
+    _spare_buffers[_keys[buffer.this]].append(buffer)
+
+
+def output_texture(output: GraphicsOutput, plane: Any) -> Texture:
+    """The texture that holds what `output` draws to `plane`; one is bound if there is none yet."""
+    for i in range(output.countTextures()):
+        if output.getTexturePlane(i) == plane:
+            return output.getTexture(i)
+    texture = core.Texture("renderlift-target")
+    output.addRenderTexture(texture, core.GraphicsOutput.RTMBindOrCopy, plane)
+    return texture
+
+
+def _make_buffer(host: GraphicsOutput, name: str, height: int, width: int, wanted: Any) -> GraphicsOutput:
+    buffer = host.getEngine().makeOutput(
+        host.getPipe(),
+        name,
+        0,
+        wanted,
+        core.WindowProperties.size(width, height),
+        core.GraphicsPipe.BFRefuseWindow,
+        host.getGsg(),
+        host,
+    )
+    got = buffer.getFbProperties() if buffer is not None else None
+    if got is None or got.getAuxFloat() < wanted.getAuxFloat() or got.getAuxRgba() < wanted.getAuxRgba():
+        raise SetupError(
+            f"{host.getGsg().getDriverRenderer()} cannot make the {width}x{height} buffer {name}: {wanted}",
+            fix=f"Renderlift needs OpenGL 3.3 with float targets; update the driver. {GL_FIX}",
+        )
+    return buffer

@@ -23,7 +23,16 @@ from renderlift.engine.panda3d.backdrop import add_backdrop
 from renderlift.engine.panda3d.capture import Capture
 from renderlift.engine.panda3d.game_look import game_shader, shadow_shader, sky_shader
 from renderlift.engine.panda3d.nodes import CLASS_TAG, INSTANCE_TAG
-from renderlift.engine.panda3d.panda import GraphicsOutput, NodePath, Texture, core, headless_output
+from renderlift.engine.panda3d.panda import (
+    GraphicsOutput,
+    NodePath,
+    Texture,
+    close_buffer,
+    core,
+    headless_output,
+    open_buffer,
+    output_texture,
+)
 from renderlift.engine.scene import Lamp, Material, Mesh, Scene, SceneObject, class_ids, object_pose
 
 SHADOW_MAP_SIZE = 2048
@@ -44,20 +53,11 @@ def render_frames(scene: Scene, height: int, width: int, *, supersample: int = 2
         SetupError: no OpenGL on this machine.
     """
     host = headless_output()
-    picture = core.FrameBufferProperties()
-    picture.setRgbaBits(8, 8, 8, 8)
-    picture.setDepthBits(24)
-    picture.setMultisamples(supersample**2 if supersample > 1 else 0)
-    output = host.getEngine().makeOutput(
-        host.getPipe(),
-        "renderlift-game",
-        1,
-        picture,
-        core.WindowProperties.size(width, height),
-        core.GraphicsPipe.BFRefuseWindow,
-        host.getGsg(),
-        host,
-    )
+    wanted = core.FrameBufferProperties()
+    wanted.setRgbaBits(8, 8, 8, 8)
+    wanted.setDepthBits(24)
+    wanted.setMultisamples(supersample**2 if supersample > 1 else 0)
+    output = open_buffer(host, "renderlift-game", height, width, wanted, sort=1)
     stage = Stage(scene, output)
     capture = Capture(output, stage.camera, class_ids=stage.class_ids, linear_colors=True)
     try:
@@ -67,7 +67,10 @@ def render_frames(scene: Scene, height: int, width: int, *, supersample: int = 2
     finally:
         capture.close()
         stage.close()
-        host.getEngine().removeWindow(output)
+        close_buffer(output)
+        # What ShowBase does after every frame: else cached states keep the scene's textures for ever.
+        core.TransformState.garbageCollect()
+        core.RenderState.garbageCollect()
 
 
 def engine_time_ns(scene: Scene, time_index: int) -> int:
@@ -222,27 +225,17 @@ class _Shadow:
 
     def __init__(self, scene: Scene, world: NodePath, output: GraphicsOutput) -> None:
         assert scene.sun is not None
-        self._engine = output.getEngine()
         wanted = core.FrameBufferProperties()
         wanted.setDepthBits(24)
-        self._buffer = self._engine.makeOutput(
-            output.getPipe(),
-            "renderlift-shadow",
-            output.getSort() - 1,
-            wanted,
-            core.WindowProperties.size(SHADOW_MAP_SIZE, SHADOW_MAP_SIZE),
-            core.GraphicsPipe.BFRefuseWindow,
-            output.getGsg(),
-            output,
-        )
+        size = SHADOW_MAP_SIZE
+        self._buffer = open_buffer(output, "renderlift-shadow", size, size, wanted, sort=output.getSort() - 1)
         self._buffer.setClearColorActive(False)
-        self.map: Texture = core.Texture("shadow")
+        self.map = output_texture(self._buffer, core.GraphicsOutput.RTPDepth)
         self.map.setMinfilter(core.SamplerState.FTShadow)
         self.map.setMagfilter(core.SamplerState.FTShadow)
         self.map.setWrapU(core.SamplerState.WMBorderColor)
         self.map.setWrapV(core.SamplerState.WMBorderColor)
         self.map.setBorderColor(core.LVecBase4f(1))
-        self._buffer.addRenderTexture(self.map, core.GraphicsOutput.RTMBindOrCopy, core.GraphicsOutput.RTPDepth)
         centre, reach, depth = _shadow_box(scene, world)
         self.texel_m = 2 * reach / SHADOW_MAP_SIZE
         lens = core.OrthographicLens()
@@ -262,7 +255,7 @@ class _Shadow:
         self.shadow_from_world: Any = core.LMatrix4f(view * lens.getProjectionMat())
 
     def close(self) -> None:
-        self._engine.removeWindow(self._buffer)
+        close_buffer(self._buffer)
         self._camera.removeNode()
 
 
