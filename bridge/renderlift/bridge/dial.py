@@ -165,7 +165,7 @@ class Dialer:
 
     def _reconnect(self, now_s: float) -> None:
         """Start over with an empty socket: what the old one still queues must not precede hello."""
-        if now_s - self._opened_s < _REOPEN_S:
+        if now_s - self._opened_s < (_REFUSED_S if self._books.refusal else _REOPEN_S):
             return
         if self._books.welcomed:
             self._disconnected(f"the bridge at {self._endpoint} is gone, waiting for it to come back")
@@ -298,7 +298,10 @@ class Dialer:
     # What is sent
 
     def _send(self, message: Message, *parts: Buffer) -> None:
-        self._socket.send_multipart([encode(message), *(part.data for part in parts)], zmq.NOBLOCK, copy=False)
+        try:
+            self._socket.send_multipart([encode(message), *(part.data for part in parts)], zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            self._lost = True  # ZeroMQ gives a connection up for good when its keys are refused
         self._sent_s = time.monotonic()
 
     def _say_what_is_due(self, now_s: float) -> None:
@@ -413,6 +416,7 @@ class Dialer:
     def _shut(self) -> None:
         self._close_socket(linger_ms=1000 if self._books.welcomed else 0)
         self._context.term()
+        self._doorbell.close()
         if self._ring is not None:
             self._ring.close()
         self._disconnected("closed")

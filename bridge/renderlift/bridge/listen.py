@@ -132,6 +132,7 @@ class Listener:
         self._budget_bytes = budget_bytes
         self._routes: dict[bytes, Peer] = {}
         self._complained_s: dict[bytes, float] = {}
+        self._logged_stranger_s = 0.0
         self._hurry = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._guard = _guard(self._context, curve)
@@ -180,6 +181,7 @@ class Listener:
         if self._guard is not None:
             self._guard.stop()
         self._context.term()
+        self._doorbell.close()
 
     # What is received
 
@@ -401,16 +403,18 @@ class Listener:
                 self._send(peer.route, self._ack(inbox, inbox.acknowledged))
 
     def _object(self, route: bytes, error: ProtocolError | ChannelError) -> None:
-        """Tell the peer what was wrong, seldom enough that a flood of rubbish is not answered by another."""
+        """Tell the peer what was wrong, seldom enough that a flood of rubbish does not cause another."""
         now_s = time.monotonic()
         if now_s - self._complained_s.get(route, 0.0) < _COMPLAINT_S:
             return
         if len(self._complained_s) > 1024:
             self._complained_s.clear()
         self._complained_s[route] = now_s
-        peer = self._routes.get(route)
-        _log.warning("refused a message of %s: %s", peer.hello.engine if peer else "an unknown peer", error)
         self._send(route, error_message(error))
+        peer = self._routes.get(route)
+        if peer is not None or now_s - self._logged_stranger_s >= 1.0:
+            self._logged_stranger_s = self._logged_stranger_s if peer else now_s
+            _log.warning("refused a message of %s: %s", peer.hello.engine if peer else "an unknown peer", error)
 
 
 def _id_names(rows: tuple[IdRow, ...]) -> tuple[IdName, ...]:

@@ -195,7 +195,6 @@ class Receiver:
         self._desk.closing = True
         self._doorbell.ring()
         self._thread.join()
-        self._doorbell.close()
 
     def _wait_for_frame(
         self, timeout_s: float | None, stop: threading.Event | None, until_bye: bool, mode: Mode | None
