@@ -27,6 +27,7 @@ from renderlift.bridge.segment_read import RawRecord, assembled, closing_records
 OPENING = MCAP0_MAGIC + encoded(Header("", "renderlift"))  # what our segments begin with
 CHUNK_BYTES = 1 << 20  # a chunk closes at this size, so a large picture gets its own
 FSYNC_INTERVAL_S = 2.0
+_MESSAGE_HEAD_BYTES = len(encoded(Message(0, 0, b"", 0, 0)))
 
 
 class SegmentWriter:
@@ -54,9 +55,8 @@ class SegmentWriter:
         """Hand one frame to the operating system.
 
         Raises:
-            OSError: not all of it was taken; `drain` goes on where it stopped.
+            OSError: not all of it was taken; the rest is kept, and `drain` goes on there.
         """
-        self.drain()
         number, names = self._tables.get(frame.stream, (0, ()))
         new_table = frame.names != names
         number += new_table
@@ -209,10 +209,11 @@ def recover_segment(path: Path) -> None:
 
 def _salvaged(file: BinaryIO) -> tuple[Contents, SegmentIndex, int]:
     """What a segment holds up to its last frame whose chunks are all indexed, and the byte where that ends."""
-    contents, end, damaged, kept = Contents(), 0, 0, 0
+    contents, damaged = Contents(), 0
+    chunks_kept, damage_kept, end = 0, 0, 0
     frames = FrameAssembler()
     chunk: ChunkIndex | None = None
-    in_chunk: set[int] = set()
+    unindexed: dict[int, MessageIndex] = {}
     finished: list[StoredFrame] = []
     for raw in walk(file, len(MCAP0_MAGIC)):
         records = unpacked(raw)
@@ -220,21 +221,23 @@ def _salvaged(file: BinaryIO) -> tuple[Contents, SegmentIndex, int]:
         if raw.opcode == Opcode.CHUNK:
             chunk = None
             if records is not None:
-                chunk, counts = _chunk_entry(raw, records)
-                contents.chunks.append((chunk, counts))
-                in_chunk = set(counts)
+                unindexed = _message_indexes(records)
+                chunk = _chunk_index(raw)
+                contents.chunks.append((chunk, {i: len(entry.records) for i, entry in unindexed.items()}))
                 _define(contents, records)
                 finished = list(assembled(frames, records))
         for record in records or []:
-            if chunk and isinstance(record, MessageIndex):
+            if chunk and isinstance(record, MessageIndex) and record == unindexed.get(record.channel_id):
+                del unindexed[record.channel_id]
                 chunk.message_index_offsets[record.channel_id] = raw.start
                 chunk.message_index_length += raw.end - raw.start
-                if finished and in_chunk == set(chunk.message_index_offsets):
+                if finished and not unindexed:
                     for stored in finished:
                         contents.note(stored.stream, stored.record)
-                    kept, end, finished = len(contents.chunks), raw.end, []
-    del contents.chunks[kept:]
-    return contents, contents.index(recovered=True, damaged_chunks=damaged), end
+                    chunks_kept, damage_kept, end = len(contents.chunks), damaged, raw.end
+                    finished = []
+    del contents.chunks[chunks_kept:]
+    return contents, contents.index(recovered=True, damaged_chunks=damage_kept), end
 
 
 def _define(contents: Contents, records: list[McapRecord]) -> None:
@@ -245,13 +248,23 @@ def _define(contents: Contents, records: list[McapRecord]) -> None:
             contents.channels[record.id] = record
 
 
-def _chunk_entry(raw: RawRecord, records: list[McapRecord]) -> tuple[ChunkIndex, dict[int, int]]:
-    chunk = Chunk.read(decoder(raw.payload))
-    counts: dict[int, int] = {}
+def _message_indexes(records: list[McapRecord]) -> dict[int, MessageIndex]:
+    """The indexes that have to follow a chunk of these records, by channel."""
+    indexes: dict[int, MessageIndex] = {}
+    offset = 0
     for record in records:
         if isinstance(record, Message):
-            counts[record.channel_id] = counts.get(record.channel_id, 0) + 1
-    index = ChunkIndex(
+            entry = indexes.setdefault(record.channel_id, MessageIndex(record.channel_id, []))
+            entry.records.append((record.log_time, offset))
+            offset += _MESSAGE_HEAD_BYTES + len(record.data)
+        else:
+            offset += len(encoded(record))
+    return indexes
+
+
+def _chunk_index(raw: RawRecord) -> ChunkIndex:
+    chunk = Chunk.read(decoder(raw.payload))
+    return ChunkIndex(
         chunk_start_offset=raw.start,
         chunk_length=raw.end - raw.start,
         compression=chunk.compression,
@@ -262,4 +275,3 @@ def _chunk_entry(raw: RawRecord, records: list[McapRecord]) -> tuple[ChunkIndex,
         message_index_offsets={},
         message_index_length=0,
     )
-    return index, counts
