@@ -5,8 +5,7 @@ There are no B-frames, so every file starts at time 0 and files can be joined wi
 encoding again.
 """
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +33,49 @@ _LINE = (245, 245, 245)
 _TEXT = (255, 255, 255)
 
 
+class _OutputFile:
+    """A file that never fails towards FFmpeg, which crashes the process when its disk is full.
+
+    The first error is kept, and raised by `check` and `close`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._error: OSError | None = None
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        try:
+            while rest and self._error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        if self._error:
+            raise self._failure(self._error) from self._error
+
+    def close(self) -> None:
+        self._file.close()
+        self.check()
+
+    def _failure(self, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"cannot write {self.path}: {error.strerror}", fix="Free some space, or write elsewhere."
+        )
+
+
 class VideoWriter:
     """Encodes pictures to an H.264 MP4 as they come.
 
@@ -55,7 +97,8 @@ class VideoWriter:
         self._shape = (height, width, 3)
         self._count = 0
         rate = Fraction(fps).limit_denominator(1001)
-        self._container = _create(self.path, "frag_keyframe+empty_moov+default_base_moof")
+        self._file = _OutputFile(self.path)
+        self._container = _create(self._file, {"movflags": "frag_keyframe+empty_moov+default_base_moof"})
         codec, options = ("libx264rgb", _LOSSLESS) if lossless else ("libx264", _LOSSY)
         self._stream = self._container.add_stream(codec, rate=rate, options=options)
         self._stream.height, self._stream.width = height, width
@@ -91,8 +134,8 @@ class VideoWriter:
             )
         frame.pts = self._count
         self._count += 1
-        with _disk_errors(self.path):
-            self._container.mux(self._stream.encode(frame))
+        self._container.mux(self._stream.encode(frame))
+        self._file.check()
 
     def close(self) -> None:
         """Finish the file. May be called twice.
@@ -100,13 +143,11 @@ class VideoWriter:
         Raises:
             RecordingError: the disk is full or failed.
         """
-        with _disk_errors(self.path):
-            try:
-                if self._count:
-                    self._container.mux(self._stream.encode(None))
-                    self._count = 0
-            finally:
-                self._container.close()
+        if self._count:
+            self._container.mux(self._stream.encode(None))
+            self._count = 0
+        self._container.close()
+        self._file.close()
 
 
 def read_video(path: Path | str) -> Iterator[Picture]:
@@ -132,23 +173,34 @@ def join_videos(parts: Sequence[Path], output: Path) -> None:
     Raises:
         RecordingError: a part cannot be read, or the output not written.
     """
-    stream: Any = None
-    start = Fraction(0)
-    with _disk_errors(output), _create(output, "+faststart") as joined:
+    file = _OutputFile(output)
+    # Room for the index, which is written last: 16 bytes per frame and some for the header.
+    room = (1 << 16) + 16 * sum(_packet_count(part) for part in parts)
+    with _create(file, {"moov_size": str(room)}) as joined:
+        stream: Any = None
+        start = Fraction(0)
         for part in parts:
             with _open_video(part) as container:
-                source = container.streams.video[0]
-                stream = stream or joined.add_stream_from_template(source)
+                stream = stream or joined.add_stream_from_template(container.streams.video[0])
                 start += _append(joined, stream, container, start)
+            file.check()
+    file.close()
 
 
 def side_by_side(before: Picture, after: Picture, *, captions: tuple[str, str] = ("before", "after")) -> Picture:
     """Two pictures (H, W, 3) next to each other, (H, 2W, 3), a thin line between them."""
-    picture = np.concatenate([before, after], axis=1)
-    _draw_line(picture, before.shape[1])
-    _draw_caption(picture, captions[0], left=0, right=before.shape[1])
-    _draw_caption(picture, captions[1], left=before.shape[1], right=picture.shape[1])
-    return picture
+    return in_a_row((before, after), captions)
+
+
+def in_a_row(pictures: Sequence[Picture], captions: Sequence[str]) -> Picture:
+    """N pictures (H, W, 3) next to each other, (H, N W, 3), thin lines between them."""
+    row = np.concatenate(pictures, axis=1)
+    width = pictures[0].shape[1]
+    for i, caption in enumerate(captions):
+        if i:
+            _draw_line(row, i * width)
+        _draw_caption(row, caption, left=i * width, right=(i + 1) * width)
+    return row
 
 
 def wipe(
@@ -167,6 +219,11 @@ def wipe(
     _draw_caption(picture, captions[0], left=0, right=edge)
     _draw_caption(picture, captions[1], left=edge, right=picture.shape[1])
     return picture
+
+
+def _packet_count(path: Path) -> int:
+    with _open_video(path) as container:
+        return sum(packet.pts is not None for packet in container.demux(container.streams.video[0]))
 
 
 def _append(joined: Any, stream: Any, container: Any, start: Fraction) -> Fraction:
@@ -205,10 +262,9 @@ def _draw_caption(picture: Picture, text: str, *, left: int, right: int) -> None
     cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, _TEXT, 1, cv2.LINE_AA)
 
 
-def _create(path: Path, movflags: str) -> Any:
+def _create(file: _OutputFile, options: dict[str, str]) -> Any:
     # PyAV's own types are partly unknown to strict checkers; here they end.
-    with _disk_errors(path):
-        return av.open(str(path), "w", format="mp4", options={"movflags": movflags})
+    return av.open(file, "w", format="mp4", options=options)
 
 
 def _open_video(path: Path) -> Any:
@@ -225,13 +281,3 @@ def _open_video(path: Path) -> Any:
 
 def _not_a_video(path: Path, error: Exception) -> RecordingError:
     return RecordingError(f"{path} cannot be read as a video: {error}", fix="Name an MP4 that plays.")
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:  # PyAV's errors for a failing disk are of this kind too
-        raise RecordingError(
-            f"cannot write {path}: {error.strerror or error}", fix="Free some space, or write elsewhere."
-        ) from error
