@@ -134,7 +134,7 @@ class _Job:
             self._clear_output()
         ledger = self._read_ledger()
         if ledger is None:
-            if self.output.exists() and not _is_empty_folder(self.output):
+            if not restart and self.output.exists() and not _is_empty_folder(self.output):
                 raise RecordingError(
                     f"{self.output} is there already", fix="Add --restart, or choose another name."
                 )
