@@ -41,7 +41,6 @@ CHANNELS = (
     Channel.MATERIAL,
 )
 TARGETS = (np.uint8, np.uint8, np.float32, np.float32)  # see shaders.py
-ABOVE_EVERYTHING = 1_000_000  # priority of the pass's states over any of the user's
 BEFORE_THE_HUD = 8  # sort of the display region that reads the picture; Panda3D draws 2-d from 10 on
 GPU_PATIENCE_S = 10.0  # for one frame, when we wait for it
 TRANSFERS = 3  # one being drawn, one on its way, one being read
@@ -130,23 +129,43 @@ class Capture:
 
     def grab(self, engine_time_ns: int) -> Frame:
         """Render one frame now and wait for all of it."""
-        self._waits = True
-        self._prepare(engine_time_ns)
+        self.arm(engine_time_ns, wait=True)
         self._engine.renderFrame()
         shot = self.take()
         if shot is None:
             raise SetupError("Panda3D rendered nothing", fix="Keep the window open while capturing.")
         return self.frame(shot)
 
-    def arm(self, engine_time_ns: int) -> bool:
-        """Capture the next frame that is rendered; False if earlier ones are still under way."""
+    def arm(self, engine_time_ns: int, *, wait: bool = False) -> bool:
+        """Capture the next frame that is rendered.
+
+        Args:
+            wait: let that frame's rendering last until its pixels are here, to `take()` at once.
+
+        Returns:
+            False, and nothing is captured, if too many earlier frames are still under way.
+        """
         self._raise_failure()
         if not self._idle:
-            self._buffer.setActive(False)
             return False
-        self._waits = False
-        self._prepare(engine_time_ns)
+        self._waits = wait
+        if (self.height, self.width) != self._size():
+            self._close_buffer()
+            self._open(*self._size())
+            self.cut()
+        self._eye.node().setLens(self._camera.node().getLens())
+        self._eye.node().setCameraMask(self._camera.node().getCameraMask())
+        self._buffer.setActive(True)
+        self._engine_time_ns = engine_time_ns
         return True
+
+    def cut(self) -> None:
+        """The next frame does not continue the last one: it has no flow."""
+        self._before = None
+
+    def skip_to(self, index: int) -> None:
+        """Give the next frame this index."""
+        self._index = index
 
     def take(self) -> Shot | None:
         """The oldest frame that has arrived and was not taken yet."""
@@ -189,16 +208,6 @@ class Capture:
             region.clearDrawCallback()
         self._sky.removeNode()
         close_buffer(self._buffer)
-
-    def _prepare(self, engine_time_ns: int) -> None:
-        if (self.height, self.width) != self._size():
-            self._close_buffer()
-            self._open(*self._size())
-            self._before = None  # no flow across a change of size
-        self._eye.node().setLens(self._camera.node().getLens())
-        self._eye.node().setCameraMask(self._camera.node().getCameraMask())
-        self._buffer.setActive(True)
-        self._engine_time_ns = engine_time_ns
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -251,8 +260,10 @@ class Capture:
         """The pass has drawn, and with it the frame is whole."""
         try:
             shot, self._shot = self._shot, None
+            self._buffer.setActive(False)  # the pass costs nothing in frames that are not captured
             if shot is None:
                 return
+            self._nodes.remember()
             if not shot.begun:  # the user's output was not drawn, as of a minimised window
                 self._idle.append(shot.transfer)
                 return
@@ -280,17 +291,17 @@ class Capture:
 
     def _surface_state(self) -> Any:
         state = core.NodePath("state")
-        state.setShader(shaders.gbuffer_shader(), ABOVE_EVERYTHING)
+        state.setShader(shaders.gbuffer_shader(), shaders.ABOVE_EVERYTHING)
         state.setShaderInput("u_labels", core.LVecBase4f(0))
         state.setShaderInput("u_surface", core.LVecBase4f(1, 0, 0, 0))
         state.setShaderInput("u_motion", core.LMatrix4f.identMat())
         state.setShaderInput("u_view", self._view)
         state.setShaderInput("u_previous_image_from_eye", self._previous_image_from_eye)
-        state.setTransparency(core.TransparencyAttrib.MNone, ABOVE_EVERYTHING)
-        state.setAttrib(core.ColorBlendAttrib.makeOff(), ABOVE_EVERYTHING)
-        state.setAttrib(core.AlphaTestAttrib.makeDefault(), ABOVE_EVERYTHING)
-        state.setLightOff(ABOVE_EVERYTHING)
-        state.setFogOff(ABOVE_EVERYTHING)
+        state.setTransparency(core.TransparencyAttrib.MNone, shaders.ABOVE_EVERYTHING)
+        state.setAttrib(core.ColorBlendAttrib.makeOff(), shaders.ABOVE_EVERYTHING)
+        state.setAttrib(core.AlphaTestAttrib.makeDefault(), shaders.ABOVE_EVERYTHING)
+        state.setLightOff(shaders.ABOVE_EVERYTHING)
+        state.setFogOff(shaders.ABOVE_EVERYTHING)
         return state.getState()
 
     def _sky_state(self) -> Any:

@@ -14,6 +14,8 @@ import numpy as np
 from renderlift.bridge.frame import CameraPose, IdName
 from renderlift.engine.panda3d.axes import Matrix, matrix, motion_in_eye, panda_matrix
 from renderlift.engine.panda3d.panda import NodePath, core
+from renderlift.engine.panda3d.shaders import ABOVE_EVERYTHING, gbuffer_shader
+from renderlift.engine.panda3d.skin import Skin, is_animated
 
 CLASS_TAG = "renderlift_class"  # names the class of a node and of all below it
 INSTANCE_TAG = "renderlift_instance"  # makes a node one object; its value is the id, or "" for the next free one
@@ -32,6 +34,7 @@ class _Node:
     labels: Any  # PTA_LVecBase4f (1): u_labels of the shader
     surface: Any  # PTA_LVecBase4f (1): u_surface
     motion: Any  # PTA_LMatrix4f (1): u_motion
+    skin: Skin | None = None
     transforms: Sequence[Any] = ()  # TransformState per path at the last captured frame
     state: Any = None  # RenderState that the traits were read from
     solid_from: float = 0.0  # alpha below which nothing is there
@@ -48,6 +51,7 @@ class Nodes:
         self._class_ids = dict(class_ids or {})
         self._known: dict[int, _Node] = {}
         self._instances: dict[int, IdName] = {}
+        self._skinned_shader = gbuffer_shader(skinned=True)
         camera_node.setTagStateKey(STATE_TAG)
 
     def update(self, now: CameraPose) -> None:
@@ -62,6 +66,12 @@ class Nodes:
             node.paths = paths
             _read_traits(node)
             _read_motion(node, now)
+
+    def remember(self) -> None:
+        """Keep what was just drawn and cannot be told later: animated vertices."""
+        for node in self._known.values():
+            if node.skin is not None:
+                node.skin.remember()
 
     def close(self) -> None:
         """Take every tag back off the scene."""
@@ -80,6 +90,9 @@ class Nodes:
             motion=core.PTALMatrix4f([core.LMatrix4f.identMat()]),
         )
         inputs = core.NodePath("inputs")
+        if is_animated(path.node()):
+            node.skin = Skin(path.node())
+            inputs.setShader(self._skinned_shader, ABOVE_EVERYTHING + 1)
         inputs.setShaderInput("u_labels", node.labels)
         inputs.setShaderInput("u_surface", node.surface)
         inputs.setShaderInput("u_motion", node.motion)
@@ -90,6 +103,8 @@ class Nodes:
 
     def _forget(self, key: int) -> None:
         node = self._known.pop(key)
+        if node.skin is not None:
+            node.skin.close()
         node.paths[0].node().clearTag(STATE_TAG)
         self._camera_node.clearTagState(str(key))
 
@@ -100,21 +115,24 @@ class Nodes:
             wanted = owner.getTag(INSTANCE_TAG)
             taken = {name.id for name in self._instances.values()}
             instance_id = int(wanted) if wanted else max(taken, default=0) + 1
-            class_name = owner.getNetTag(CLASS_TAG) or _class_from_name(owner.getName())
+            named = [p.getName() for p in owner.getAncestors() if p != self.scene and p.getName()]
+            named = [name for name in named if not name.startswith("__")]  # as Actors name their parts
+            name = named[0] if named else "unnamed"
+            class_name = owner.getNetTag(CLASS_TAG) or _class_from_name(name)
             self._class_ids.setdefault(class_name, max(self._class_ids.values(), default=0) + 1)
-            place = "/".join(p.getName() for p in reversed(list(owner.getAncestors())[:-1]))
-            self._instances[key] = IdName(instance_id, owner.getName(), class_name, place)
+            self._instances[key] = IdName(instance_id, name, class_name, "/".join(reversed(named)))
             self.names = _id_table(self._instances.values(), self._class_ids)
         return self._instances[key]
 
 
 def _object_of(path: NodePath, scene: NodePath) -> NodePath:
-    """The node that counts as one object: tagged as such, else a loaded model, else the GeomNode itself."""
+    """The node that counts as one object: tagged as such, else a loaded model or Actor, else the GeomNode."""
     ancestors = [p for p in path.getAncestors() if p != scene]
     for ancestor in ancestors:
         if ancestor.hasTag(INSTANCE_TAG) or ancestor.hasTag(CLASS_TAG):
             return ancestor
-    models = [p for p in ancestors if p.node().isOfType(core.ModelRoot.getClassType())]
+    kinds = (core.ModelRoot.getClassType(), core.Character.getClassType())
+    models = [p for p in ancestors if any(p.node().isOfType(kind) for kind in kinds)]
     return models[-1] if models else path
 
 

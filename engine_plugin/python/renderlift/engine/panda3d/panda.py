@@ -22,6 +22,14 @@ notify-level warning
 notify-level-egldisplay error
 """
 
+SHOWBASE_SETTINGS = """
+framebuffer-multisample 1
+multisamples 4
+audio-library-name null
+print-pipe-types 0
+notify-level-device fatal
+"""
+
 GL_FIX = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri"
 
 try:
@@ -32,6 +40,29 @@ except ImportError as missing:
 _headless: GraphicsOutput = None
 _spare_buffers: dict[tuple[object, ...], list[GraphicsOutput]] = {}
 _keys: dict[int, tuple[object, ...]] = {}  # buffer address to what it was asked for as; none is ever freed
+
+
+def open_showbase(height: int, width: int, *, window: bool, title: str) -> Any:
+    """A ShowBase with an antialiased picture of that size, in a window or without one.
+
+    Raises:
+        SetupError: no OpenGL, or no screen for a window.
+    """
+    display = "p3headlessgl" if sys.platform == "linux" and not window else "pandagl"
+    settings = f"load-display {display}\nwin-size {width} {height}\nwindow-title {title}\n"
+    core.loadPrcFileData("renderlift", HEADLESS_SETTINGS + settings + SHOWBASE_SETTINGS)
+    show_base = importlib.import_module("direct.showbase.ShowBase").ShowBase
+    try:
+        return show_base(windowType="onscreen" if window else "offscreen")
+    except Exception as error:  # ShowBase raises no narrower one
+        fix = f"A window needs a screen (DISPLAY); --headless needs none. {GL_FIX}" if window else GL_FIX
+        kind = "window" if window else "buffer"
+        raise SetupError(f"Panda3D could not open its {kind}: {error}", fix=fix) from error
+
+
+def new_event_listener() -> Any:
+    """Something to hear Panda3D's events with, apart from the user's own."""
+    return importlib.import_module("direct.showbase.DirectObject").DirectObject()
 
 
 def headless_output() -> GraphicsOutput:

@@ -63,7 +63,7 @@ def render_frames(scene: Scene, height: int, width: int, *, supersample: int = 2
     try:
         for time_index in range(len(scene)):
             stage.pose(time_index)
-            yield capture.grab(engine_time_ns=engine_time_ns(scene, time_index))
+            yield capture.grab(round(time_index * 1e9 / scene.fps))
     finally:
         capture.close()
         stage.close()
@@ -71,11 +71,6 @@ def render_frames(scene: Scene, height: int, width: int, *, supersample: int = 2
         # What ShowBase does after every frame: else cached states keep the scene's textures for ever.
         core.TransformState.garbageCollect()
         core.RenderState.garbageCollect()
-
-
-def engine_time_ns(scene: Scene, time_index: int) -> int:
-    """The scene's own clock at frame `time_index`."""
-    return round(time_index * 1e9 / scene.fps)
 
 
 class Stage:

@@ -11,6 +11,8 @@ from typing import Any
 
 from renderlift.engine.panda3d.panda import core
 
+ABOVE_EVERYTHING = 1_000_000  # priority of the pass over any state of the user's
+
 GBUFFER_VERTEX = """
 uniform mat4 p3d_ModelViewProjectionMatrix, p3d_ModelViewMatrix, p3d_TextureMatrix;
 uniform mat3 p3d_NormalMatrix;
@@ -55,7 +57,7 @@ vec2 flow_of(vec4 eye_before) {
 GBUFFER_FRAGMENT = """
 uniform struct { vec4 baseColor; vec4 diffuse; float roughness; float metallic; } p3d_Material;
 uniform vec4 p3d_ColorScale;
-uniform sampler2D p3d_Texture0;
+uniform sampler2D p3d_TextureFF[1];
 uniform vec4 u_labels;   // instance id, class id, 1 if the motion is known, alpha below which nothing is there
 uniform vec4 u_surface;  // share of vertex colour, of base colour, of diffuse; 1 if the material has PBR values
 in vec3 eye, eye_before, normal;
@@ -71,7 +73,7 @@ vec3 linear_of(vec3 c) {
 }
 
 void main() {
-  vec4 base = texture(p3d_Texture0, uv) * p3d_ColorScale * mix(vec4(1.0), color, u_surface.x);
+  vec4 base = texture(p3d_TextureFF[0], uv) * p3d_ColorScale * mix(vec4(1.0), color, u_surface.x);
   base *= mix(vec4(1.0), p3d_Material.baseColor, u_surface.y) * mix(vec4(1.0), p3d_Material.diffuse, u_surface.z);
   if (base.a < u_labels.w) discard;
   base = clamp(base, 0.0, 1.0);
@@ -114,9 +116,10 @@ void main() {
 """
 
 
-def gbuffer_shader() -> Any:
-    """Draws every surface into the four targets."""
-    return compile_glsl(GBUFFER_VERTEX, FLOW + GBUFFER_FRAGMENT)
+def gbuffer_shader(*, skinned: bool = False) -> Any:
+    """Draws every surface into the four targets; `skinned` ones bring the vertices of the frame before."""
+    defines = "#define SKINNED" if skinned else ""
+    return compile_glsl(GBUFFER_VERTEX, FLOW + GBUFFER_FRAGMENT, defines=defines)
 
 
 def gbuffer_sky_shader() -> Any:

@@ -1,0 +1,147 @@
+"""Run one of our scenes as a game: `python -m renderlift.engine.panda3d SCENE`.
+
+This is the engine process behind `renderlift demo`, and a full example of capturing one's own.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from renderlift.bridge.errors import RenderliftError, SetupError, TransportError
+from renderlift.bridge.frame import Frame
+from renderlift.bridge.send import Publisher
+from renderlift.bridge.wire import DEFAULT_ENDPOINT, Mode
+from renderlift.engine.panda3d.attach import attach
+from renderlift.engine.panda3d.capture import CHANNELS, Capture
+from renderlift.engine.panda3d.panda import core, open_showbase
+from renderlift.engine.panda3d.scene_graph import Stage, scene_lens
+from renderlift.engine.panda3d.window import View
+from renderlift.engine.scene import Scene
+from renderlift.engine.scenes import demo_courtyard, random_scene
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        scene = load_scene(options.scene)
+        base = open_showbase(options.size[0], options.size[1], window=options.window, title=scene.name)
+        base.disableMouse()
+        base.cam.node().setLens(scene_lens(scene, base.win))
+        stage = Stage(scene, base.win, camera=base.cam)
+        if options.mode is Mode.CAPTURE:
+            capture_all(base, stage, options.endpoint, frames=options.frames, session=options.session)
+        else:
+            preview(base, stage, options.endpoint, frames=options.frames, view=options.view)
+    except RenderliftError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def load_scene(name: str) -> Scene:
+    """`demo`, `random:SEED`, or `module:function` for one's own.
+
+    Raises:
+        SetupError: no such scene.
+    """
+    kind, _, rest = name.partition(":")
+    if name == "demo":
+        return demo_courtyard()
+    try:
+        if kind == "random":
+            return random_scene(int(rest), frames=96)
+        scene: Scene = getattr(importlib.import_module(kind), rest)()
+        return scene
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SetupError(
+            f"there is no scene {name!r}: {error}",
+            fix="Give demo, random:SEED, or module:function for a function that returns a Scene.",
+        ) from error
+
+
+def capture_all(base: Any, stage: Stage, endpoint: str, *, frames: int | None, session: str | None) -> None:
+    """Send every frame once, in lockstep; a session that was cut short goes on where the bridge wants it to.
+
+    Raises:
+        TransportError: no bridge, or one that did not acknowledge every frame.
+    """
+    scene = stage.scene
+    capture = Capture(base.win, base.cam, class_ids=stage.class_ids, linear_colors=True)
+
+    def grab(index: int) -> Frame:
+        if index % len(scene) == 0:
+            capture.cut()
+        stage.pose(index % len(scene))
+        capture.skip_to(index)
+        return capture.grab(round(index * 1e9 / scene.fps))
+
+    with _publisher(endpoint, Mode.CAPTURE, session) as publisher:
+        start = publisher.resume_index(capture.camera_name) if session else 0
+        if start:
+            grab(start - 1)  # unsent, so that the first frame that is sent has a flow
+        for index in range(start, frames or len(scene)):
+            frame = grab(index)
+            if index == start:
+                publisher.set_names(frame.names)
+            publisher.publish(frame)
+        if not publisher.close(timeout_s=60.0):
+            raise TransportError("not every frame was acknowledged", fix="Run the same session again.")
+    capture.close()
+
+
+def preview(base: Any, stage: Stage, endpoint: str, *, frames: int | None, view: View) -> None:
+    """Run in real time, over and over, until the window is closed or `frames` were shown."""
+    lift = attach(
+        base,
+        endpoint=endpoint,
+        fps=stage.scene.fps,
+        view=view,
+        class_ids=stage.class_ids,
+        linear_colors=True,
+    )
+    base.accept("escape", sys.exit)
+    scene, start_s, shown, lap = stage.scene, time.monotonic(), 0, 0
+    while frames is None or shown < frames:
+        index = int((time.monotonic() - start_s) * scene.fps)
+        if index // len(scene) != lap:
+            lap = index // len(scene)
+            lift.capture.cut()
+        stage.pose(index % len(scene))
+        base.taskMgr.step()
+        shown += 1
+        # A game faster than its scene would draw the same instant twice.
+        time.sleep(max(0.0, start_s + (index + 1) / scene.fps - time.monotonic()))
+    lift.close()
+
+
+def _publisher(endpoint: str, mode: Mode, session: str | None) -> Publisher:
+    version = str(core.PandaSystem.getVersionString())
+    return Publisher(
+        endpoint, engine="panda3d", engine_version=version, mode=mode, channels=CHANNELS, session=session
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    return int(height), int(width)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m renderlift.engine.panda3d", description=__doc__)
+    parser.add_argument("scene", help="demo, random:SEED, or module:function that returns a Scene")
+    parser.add_argument("--endpoint", default=DEFAULT_ENDPOINT, help="where the bridge listens")
+    parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.PREVIEW)
+    parser.add_argument("--size", type=_size, default=(256, 448), metavar="WxH", help="of window and frames")
+    parser.add_argument("--frames", type=int, help="stop after so many; preview runs on by itself")
+    parser.add_argument("--session", help="capture: name the run, to go on with it after a crash")
+    parser.add_argument("--view", type=View, choices=list(View), default=View.WIPE, help="what the window shows")
+    window = parser.add_mutually_exclusive_group()
+    window.add_argument("--window", action="store_true", help="open a window; F9 cycles its views")
+    window.add_argument("--headless", dest="window", action="store_false", help="draw without one (the default)")
+    return parser
