@@ -1,16 +1,23 @@
 """Path-traced truth of a scene, by Mitsuba 3, pixel for pixel with the game look.
 
-Everything is a `principled` BSDF with a bitmap for its base colour, whatever it is made of:
-Dr.Jit then finds the same kernels again for every scene instead of compiling new ones.
+    for picture in path_trace_frames(scene, 256, 448, samples=32): ...
+    python -m renderlift.engine.mitsuba demo --frames 0,24,48 --out stills
+
+Every material is the `principled` BSDF with a bitmap for its base colour, whatever it is made
+of: Dr.Jit then finds the same kernels again for every scene instead of compiling new ones.
 """
 
+import argparse
 import ctypes
-import ctypes.util
+import importlib
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +26,6 @@ from renderlift.engine.scene import (
     FloatArray,
     Lamp,
     Material,
-    Mesh,
     Scene,
     SceneObject,
     Sky,
@@ -29,6 +35,8 @@ from renderlift.engine.scene import (
 )
 from renderlift.engine.tone import picture
 
+log = logging.getLogger(__name__)
+
 # Dr.Jit aborts with LLVM 15 and 16, so those are never offered to it.
 LLVM_VERSIONS = (19, 20, 21, 18, 17)
 MAX_DEPTH = 6
@@ -36,6 +44,8 @@ ROULETTE_DEPTH = 3  # paths may end early from here on: a fifth less time for a 
 SUN_DISTANCE_M = 500.0
 # No surface that matters is brighter than this after exposure; what is, is a firefly or a lamp.
 BRIGHTEST = 24.0
+SMOOTHEST = 0.05  # smoother metal makes caustics that few samples cannot resolve
+SKY_ROWS = 720  # a quarter of a degree each: the horizon's two-degree ramp stays a ramp
 
 
 def path_trace(
@@ -57,43 +67,83 @@ def path_trace(
     Raises:
         SetupError: Mitsuba or, for `denoise`, pyoidn is not installed.
     """
-    frames = path_trace_frames(scene, height, width, [time_index], samples=samples, denoise=denoise, seed=seed)
-    return next(frames)
+    light = path_trace_linear(scene, time_index, height, width, samples=samples, denoise=denoise, seed=seed)
+    return picture(light, scene.exposure)
+
+
+def path_trace_linear(
+    scene: Scene,
+    time_index: int,
+    height: int,
+    width: int,
+    *,
+    samples: int = 16,
+    denoise: bool = True,
+    seed: int = 0,
+) -> FloatArray:
+    """Like `path_trace`, but linear radiance (H, W, 3) float32 before exposure."""
+    return next(_radiance(scene, height, width, [time_index], samples=samples, denoise=denoise, seed=seed))
 
 
 def path_trace_frames(
     scene: Scene,
     height: int,
     width: int,
-    times: list[int] | None = None,
+    times: Sequence[int] | None = None,
     *,
     samples: int = 16,
     denoise: bool = True,
     seed: int = 0,
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames named by `times` (default: all) as sRGB pictures (H, W, 3); the scene is loaded once."""
-    for light in radiance_frames(scene, height, width, times, samples=samples, denoise=denoise, seed=seed):
+    """The frames at `times` (default: all) as `path_trace` makes them; the scene is loaded only once."""
+    times = range(len(scene)) if times is None else times
+    for light in _radiance(scene, height, width, times, samples=samples, denoise=denoise, seed=seed):
         yield picture(light, scene.exposure)
 
 
-def radiance_frames(
-    scene: Scene,
-    height: int,
-    width: int,
-    times: list[int] | None = None,
-    *,
-    samples: int = 16,
-    denoise: bool = True,
-    seed: int = 0,
+def primary_hits(
+    scene: Scene, time_index: int, height: int, width: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    """What the path tracer sees through the centre of each pixel.
+
+    Returns:
+        depth (H, W) along camera +Z in metres, +inf = sky; and instance id (H, W) as
+        `SceneObject` counts them, 0 for sky, sun and lamps.
+
+    Raises:
+        SetupError: no LLVM for Mitsuba's vectorised variant.
+    """
+    mi = _mitsuba()
+    if variant() == "scalar_rgb":
+        raise SetupError("primary hits need Mitsuba's LLVM variant", fix="apt-get install libllvm19")
+    loaded = mi.load_dict(_scene_dict(mi, scene, time_index, height, width))
+    pixel = np.arange(height * width)
+    film = mi.Point2f(
+        ((pixel % width + 0.5) / width).astype(np.float32), ((pixel // width + 0.5) / height).astype(np.float32)
+    )
+    rays, _ = loaded.sensors()[0].sample_ray(mi.Float(0), mi.Float(0.5), film, mi.Point2f(0.5, 0.5))
+    hits = loaded.ray_intersect(rays)
+    valid = np.array(hits.is_valid()).reshape(height, width)
+    camera = scene.world_from_camera[time_index]
+    depth = ((np.array(hits.p).T - camera[:3, 3]) @ camera[:3, 2]).reshape(height, width)
+    ids = np.zeros((height, width), np.uint32)
+    for shape in loaded.shapes():
+        if shape.id().startswith(_KEY):
+            ids[np.array(hits.shape == mi.ShapePtr(shape)).reshape(height, width)] = (
+                int(shape.id()[len(_KEY) :]) + 1
+            )
+    return np.where(valid, depth, np.inf).astype(np.float32), np.where(valid, ids, 0).astype(np.uint32)
+
+
+def _radiance(
+    scene: Scene, height: int, width: int, times: Sequence[int], *, samples: int, denoise: bool, seed: int
 ) -> Iterator[FloatArray]:
-    """Like `path_trace_frames`, but linear radiance (H, W, 3) float32 before exposure."""
     mi = _mitsuba()
     clean = _denoiser() if denoise else None
-    times = list(range(len(scene))) if times is None else times
     loaded = mi.load_dict(_scene_dict(mi, scene, times[0], height, width))
     parameters = mi.traverse(loaded)
     paths = mi.load_dict({"type": "path", "max_depth": MAX_DEPTH, "rr_depth": ROULETTE_DEPTH})
-    # Wrapping the path integrator in the guides would save a ray per sample, and take twice as long.
+    # Wrapping the path integrator in the guides would save a ray per sample, and takes twice as long.
     guides = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
     for time_index in times:
         _move(mi, parameters, scene, time_index)
@@ -107,40 +157,36 @@ def radiance_frames(
 
 @cache
 def _mitsuba() -> Any:
-    """The module with a variant set: vectorised where LLVM is found, else the slower scalar one."""
+    """The module with a variant set: vectorised where LLVM is found, else the much slower scalar one."""
     library = _llvm_library()
     if library:
         os.environ.setdefault("DRJIT_LIBLLVM_PATH", library)
     try:
-        import mitsuba
+        mi: Any = importlib.import_module("mitsuba")
     except ImportError as error:
-        raise SetupError("path tracing needs Mitsuba", fix="pip install 'renderlift[truth]'") from error
-    mi: Any = mitsuba
+        fix = "pip install 'renderlift[truth]', and for speed: apt-get install libllvm19 libatomic1"
+        raise SetupError(f"path tracing needs Mitsuba: {error}", fix=fix) from error
     mi.set_variant("llvm_ad_rgb" if library else "scalar_rgb")
     mi.set_log_level(mi.LogLevel.Error)
+    if not library:
+        log.warning("no LLVM 17 to 21 found, path tracing is several times slower; apt-get install libllvm19")
     return mi
 
 
 def variant() -> str:
-    """The Mitsuba variant in use; `scalar_rgb` means that no LLVM was found: install libllvm19 for speed."""
+    """The Mitsuba variant in use: `llvm_ad_rgb`, or `scalar_rgb` where no LLVM was found."""
     return str(_mitsuba().variant())
 
 
 def _llvm_library() -> str:
-    """A loadable libLLVM that Dr.Jit works with, or nothing."""
+    """A libLLVM that loads and that Dr.Jit works with, or nothing."""
     chosen = os.environ.get("DRJIT_LIBLLVM_PATH", "")
     if chosen:
         return chosen
     for version in LLVM_VERSIONS:
-        for name in (
-            f"libLLVM.so.{version}.1",
-            f"libLLVM-{version}.so.1",
-            f"libLLVM-{version}.so",
-            f"LLVM-{version}",
-        ):
-            found = name if ".so" in name else ctypes.util.find_library(name)
-            if found and _loads(found):
-                return found
+        for name in (f"libLLVM.so.{version}.1", f"libLLVM-{version}.so.1", f"libLLVM-{version}.so"):
+            if _loads(name):
+                return name
     return ""
 
 
@@ -153,21 +199,22 @@ def _loads(library: str) -> bool:
 
 
 @cache
-def _denoiser() -> Any:
-    """(light, albedo, normal), each (H, W, 3), to clean light."""
+def _denoiser() -> Callable[[FloatArray, FloatArray, FloatArray], FloatArray]:
+    """A function from light, albedo and normal, each (H, W, 3), to clean light."""
     try:
-        import pyoidn
+        oidn: Any = importlib.import_module("pyoidn")
     except ImportError as error:
-        raise SetupError(
-            "denoising needs pyoidn", fix="pip install 'renderlift[truth]', or denoise=False"
-        ) from error
-    oidn: Any = pyoidn
+        fix = "pip install 'renderlift[truth]', or pass denoise=False"
+        raise SetupError(f"denoising needs pyoidn: {error}", fix=fix) from error
 
     def clean(light: FloatArray, albedo: FloatArray, normal: FloatArray) -> FloatArray:
         light, albedo, normal = (np.ascontiguousarray(a, np.float32) for a in (light, albedo, normal))
         return np.asarray(oidn.denoise(light, albedo=np.clip(albedo, 0, 1), normal=normal, hdr=True), np.float32)
 
     return clean
+
+
+_KEY = "object_"
 
 
 def _scene_dict(mi: Any, scene: Scene, time_index: int, height: int, width: int) -> dict[str, Any]:
@@ -178,12 +225,8 @@ def _scene_dict(mi: Any, scene: Scene, time_index: int, height: int, width: int)
     for number, lamp in enumerate(scene.lamps):
         result[f"lamp_{number}"] = _lamp(mi, lamp)
     for number, item in enumerate(scene.objects):
-        result[_key(number)] = _mesh(mi, _key(number), item, time_index)
+        result[f"{_KEY}{number}"] = _mesh(mi, f"{_KEY}{number}", item, time_index)
     return result
-
-
-def _key(number: int) -> str:
-    return f"object_{number:04d}"
 
 
 def _transform(mi: Any, matrix: NDArray[np.float64]) -> Any:
@@ -200,7 +243,7 @@ def _sensor(mi: Any, scene: Scene, time_index: int, height: int, width: int) -> 
         "type": "hdrfilm",
         "width": width,
         "height": height,
-        "rfilter": {"type": "box"},
+        "rfilter": {"type": "box"},  # a pixel is its own area, as in the game look
         "pixel_format": "rgb",
         "component_format": "float32",
     }
@@ -212,14 +255,14 @@ def _sensor(mi: Any, scene: Scene, time_index: int, height: int, width: int) -> 
         "far_clip": 10000.0,
         "to_world": _transform(mi, _camera_pose(scene.world_from_camera[time_index])),
         "film": film,
+        # Stratified: as clean at 4 samples as independent ones at 8.
         "sampler": {"type": "multijitter"},
     }
 
 
 def _sky(mi: Any, sky: Sky) -> dict[str, Any]:
     """The gradient as an environment map; only its rows differ."""
-    rows = 720
-    angle_from_zenith = (np.arange(rows) + 0.5) / rows * np.pi
+    angle_from_zenith = (np.arange(SKY_ROWS) + 0.5) / SKY_ROWS * np.pi
     column = sky_radiance(sky, np.cos(angle_from_zenith))
     image = np.repeat(column[:, None], 8, 1).astype(np.float32)
     z_up_from_y_up = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float64)
@@ -231,26 +274,23 @@ def _sun(mi: Any, sun: Sun) -> dict[str, Any]:
     towards = np.asarray(sun.direction, np.float64) / np.linalg.norm(sun.direction)
     half_angle = np.radians(sun.angular_diameter_deg) / 2
     radiance = np.asarray(sun.irradiance) / (np.pi * np.sin(half_angle) ** 2)
-    facing = mi.ScalarTransform4f().look_at(
-        origin=(towards * SUN_DISTANCE_M).tolist(),
-        target=[0, 0, 0],
-        up=[0, 0, 1] if abs(towards[2]) < 0.99 else [0, 1, 0],
-    )
-    return {
-        "type": "disk",
-        "to_world": facing @ mi.ScalarTransform4f().scale(float(SUN_DISTANCE_M * np.tan(half_angle))),
-        "emitter": {"type": "area", "radiance": _rgb(radiance)},
-        "bsdf": {"type": "diffuse", "reflectance": _rgb(np.zeros(3))},
-    }
+    up = [0, 0, 1] if abs(towards[2]) < 0.99 else [0, 1, 0]
+    facing = mi.ScalarTransform4f().look_at(origin=(towards * SUN_DISTANCE_M).tolist(), target=[0, 0, 0], up=up)
+    size = mi.ScalarTransform4f().scale(float(SUN_DISTANCE_M * np.tan(half_angle)))
+    return {"type": "disk", "to_world": facing @ size, **_shines(radiance)}
 
 
 def _lamp(mi: Any, lamp: Lamp) -> dict[str, Any]:
     half = np.diag([lamp.size[0] / 2, lamp.size[1] / 2, 1.0, 1.0])
     shines_along_minus_z = np.diag([1.0, -1.0, -1.0, 1.0])
+    to_world = _transform(mi, lamp.world_from_lamp @ shines_along_minus_z @ half)
+    return {"type": "rectangle", "to_world": to_world, **_shines(np.asarray(lamp.radiance))}
+
+
+def _shines(radiance: NDArray[np.floating]) -> dict[str, Any]:
+    """A black surface that emits to its front."""
     return {
-        "type": "rectangle",
-        "to_world": _transform(mi, lamp.world_from_lamp @ shines_along_minus_z @ half),
-        "emitter": {"type": "area", "radiance": _rgb(np.asarray(lamp.radiance))},
+        "emitter": {"type": "area", "radiance": _rgb(radiance)},
         "bsdf": {"type": "diffuse", "reflectance": _rgb(np.zeros(3))},
     }
 
@@ -264,11 +304,10 @@ def _mesh(mi: Any, key: str, item: SceneObject, time_index: int) -> Any:
     properties["bsdf"] = mi.load_dict(_bsdf(mi, item.material))
     if any(item.material.emission):
         properties["emitter"] = mi.load_dict({"type": "area", "radiance": _rgb(np.asarray(item.material.emission))})
-    mesh: Mesh = item.mesh
     shape = mi.Mesh(
         key,
-        len(mesh.positions),
-        len(mesh.triangles),
+        len(item.mesh.positions),
+        len(item.mesh.triangles),
         has_vertex_normals=True,
         has_vertex_texcoords=True,
         props=properties,
@@ -277,8 +316,8 @@ def _mesh(mi: Any, key: str, item: SceneObject, time_index: int) -> Any:
     positions, normals = _in_world(item, time_index)
     parameters["vertex_positions"] = positions.ravel()
     parameters["vertex_normals"] = normals.ravel()
-    parameters["vertex_texcoords"] = np.ascontiguousarray(mesh.uvs, np.float32).ravel()
-    parameters["faces"] = np.ascontiguousarray(mesh.triangles).astype(np.uint32).ravel()
+    parameters["vertex_texcoords"] = np.ascontiguousarray(item.mesh.uvs, np.float32).ravel()
+    parameters["faces"] = np.ascontiguousarray(item.mesh.triangles).astype(np.uint32).ravel()
     parameters.update()
     return shape
 
@@ -304,7 +343,7 @@ def _bsdf(mi: Any, material: Material) -> dict[str, Any]:
         "type": "principled",
         "base_color": texture,
         "specular": 0.5,
-        "roughness": max(material.roughness, 0.05),
+        "roughness": max(material.roughness, SMOOTHEST),
         "metallic": material.metallic,
     }
     both_sides = {"type": "twosided", "bsdf": surface}
@@ -314,11 +353,38 @@ def _bsdf(mi: Any, material: Material) -> dict[str, Any]:
 
 
 def _move(mi: Any, parameters: Any, scene: Scene, time_index: int) -> None:
-    """Set the camera and whatever moves to frame `time_index`; the rest stays on the spot."""
+    """Set the camera and whatever moves to frame `time_index`; all else stays loaded as it is."""
     parameters["sensor.to_world"] = mi.Transform4f(_camera_pose(scene.world_from_camera[time_index]))
     for number, item in enumerate(scene.objects):
         if item.world_from_object.ndim == 3:
             positions, normals = _in_world(item, time_index)
-            parameters[f"{_key(number)}.vertex_positions"] = positions.ravel()
-            parameters[f"{_key(number)}.vertex_normals"] = normals.ravel()
+            parameters[f"{_KEY}{number}.vertex_positions"] = positions.ravel()
+            parameters[f"{_KEY}{number}.vertex_normals"] = normals.ravel()
     parameters.update()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Path-trace stills of the demo's courtyard to `NNNN.png`, as `scenes.demo_truth` reads them."""
+    parser = argparse.ArgumentParser(prog="python -m renderlift.engine.mitsuba", description=main.__doc__)
+    parser.add_argument("scene", choices=["demo"])
+    parser.add_argument("--frames", default="0,24,48,72,95", help="time indices, separated by commas")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--samples", type=int, default=256, help="light paths per pixel")
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=448)
+    chosen = parser.parse_args(arguments)
+
+    from renderlift.engine.scenes import demo_courtyard
+
+    times = [int(number) for number in chosen.frames.split(",")]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    stills = path_trace_frames(demo_courtyard(), chosen.height, chosen.width, times, samples=chosen.samples)
+    for time_index, still in zip(times, stills, strict=True):
+        path = chosen.out / f"{time_index:04d}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(still, cv2.COLOR_RGB2BGR))
+        log.info("wrote %s", path)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    main()

@@ -5,8 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from renderlift.engine.scene import Scene
-from renderlift.engine.scenes.outdoors import courtyard, street
+from renderlift.engine.scenes.courtyard import demo_courtyard, demo_truth
 from renderlift.engine.scenes.rooms import room
+from renderlift.engine.scenes.streets import street
+from renderlift.engine.scenes.yards import courtyard
+
+__all__ = ["KINDS", "demo_courtyard", "demo_truth", "random_scene"]
 
 KINDS = {"room": room, "courtyard": courtyard, "street": street}
 
@@ -24,5 +28,5 @@ def random_scene(seed: int, *, frames: int = 17, kind: str | None = None) -> Sce
             scene = KINDS[chosen](rng, f"{chosen} {seed}", frames)
         except ValueError:  # too crowded for a camera path; furnish it anew
             continue
-        return replace(scene, tags={**scene.tags, "seed": str(seed)})
+        return replace(scene, tags={"kind": chosen, "seed": str(seed)})
     raise ValueError(f"seed {seed} gives no {kind or 'scene'} with room for a camera")

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from renderlift.engine.scene import SceneObject
 
+FPS = 24.0  # of every scene made here
+
 Points = NDArray[np.float64]  # (T, 3) metres
 Boxes = NDArray[np.float64]  # (N, 2, 3): lowest and highest corner
 
@@ -82,10 +84,10 @@ def bounding_boxes(objects: Sequence[SceneObject]) -> Boxes:
     boxes = np.empty((len(objects), 2, 3))
     for row, item in zip(boxes, objects, strict=True):
         low, high = item.mesh.positions.min(0), item.mesh.positions.max(0)
-        corners = np.array(np.meshgrid(*np.stack([low, high], -1))).reshape(3, -1).T
         poses = item.world_from_object.reshape(-1, 4, 4)
-        world = np.einsum("tij,nj->tni", poses[:, :3, :3], corners) + poses[:, None, :3, 3]
-        row[0], row[1] = world.min((0, 1)), world.max((0, 1))
+        middle = poses[:, :3, :3] @ ((low + high) / 2) + poses[:, :3, 3]
+        reach = np.abs(poses[:, :3, :3]) @ ((high - low) / 2)
+        row[0], row[1] = (middle - reach).min(0), (middle + reach).max(0)
     return boxes
 
 
@@ -106,7 +108,7 @@ def is_free(poses: NDArray[np.float64], boxes: Boxes, *, clearance: float, view:
 
 
 def free_path(
-    rng: np.random.Generator, propose: Callable[[], tuple[Points, Points]], boxes: Boxes, *, frames: int, fps: float
+    rng: np.random.Generator, propose: Callable[[], tuple[Points, Points]], boxes: Boxes, *, frames: int
 ) -> NDArray[np.float64]:
     """world_from_camera (T, 4, 4): the first random path that stays in free space.
 
@@ -116,7 +118,7 @@ def free_path(
     Raises:
         ValueError: no free path in 400 tries; the scene is too crowded.
     """
-    times_s = np.arange(frames) / fps
+    times_s = np.arange(frames) / FPS
     for attempt in range(400):
         eye, target = propose()
         move = (orbit, dolly, pan)[int(rng.integers(3))]

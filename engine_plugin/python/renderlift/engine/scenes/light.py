@@ -5,16 +5,12 @@ from numpy.typing import NDArray
 
 from renderlift.engine.scene import Lamp, Sky, Sun
 from renderlift.engine.scenes.meshes import pose
-from renderlift.engine.scenes.textures import Colour
+from renderlift.engine.scenes.textures import Colour, times
 
 Rng = np.random.Generator
 
 # A picture is well exposed where a mid surface lands here before the tone curve.
 MID_LEVEL = 0.24
-
-
-def _times(colour: Colour, factor: float) -> Colour:
-    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
 def sun_at(elevation_deg: float, azimuth_deg: float, strength: float = 4.0) -> Sun:
@@ -33,18 +29,18 @@ def weather(rng: Rng) -> tuple[Sun | None, Sky]:
     azimuth = float(rng.uniform(0, 360))
     k = float(rng.uniform(0.8, 1.25))
     if kind == "clear":
-        sky = Sky(_times((0.18, 0.34, 0.75), k), _times((0.6, 0.72, 0.9), k), _times((0.28, 0.25, 0.21), k))
+        sky = Sky(times((0.18, 0.34, 0.75), k), times((0.6, 0.72, 0.9), k), times((0.28, 0.25, 0.21), k))
         return sun_at(float(rng.uniform(28, 68)), azimuth, float(rng.uniform(3.2, 5.2))), sky
     if kind == "hazy":
-        sky = Sky(_times((0.5, 0.62, 0.82), k), _times((0.95, 0.95, 0.92), k), _times((0.3, 0.28, 0.25), k))
+        sky = Sky(times((0.5, 0.62, 0.82), k), times((0.95, 0.95, 0.92), k), times((0.3, 0.28, 0.25), k))
         return sun_at(float(rng.uniform(20, 60)), azimuth, float(rng.uniform(1.2, 2.8))), sky
     if kind == "overcast":
-        sky = Sky(_times((0.85, 0.88, 0.92), k), _times((0.6, 0.63, 0.66), k), _times((0.22, 0.21, 0.2), k))
+        sky = Sky(times((0.85, 0.88, 0.92), k), times((0.6, 0.63, 0.66), k), times((0.22, 0.21, 0.2), k))
         return None, sky
     if kind == "low":
-        sky = Sky(_times((0.2, 0.3, 0.55), k), _times((0.95, 0.7, 0.45), k), _times((0.22, 0.18, 0.14), k))
+        sky = Sky(times((0.2, 0.3, 0.55), k), times((0.95, 0.7, 0.45), k), times((0.22, 0.18, 0.14), k))
         return sun_at(float(rng.uniform(10, 24)), azimuth, float(rng.uniform(3.5, 6))), sky
-    sky = Sky(_times((0.05, 0.07, 0.16), k), _times((0.35, 0.2, 0.18), k), _times((0.06, 0.05, 0.05), k))
+    sky = Sky(times((0.05, 0.07, 0.16), k), times((0.35, 0.2, 0.18), k), times((0.06, 0.05, 0.05), k))
     return None, sky
 
 
@@ -86,4 +82,4 @@ def ceiling_lamp(rng: Rng, x: float, y: float, z: float) -> Lamp:
     warm = float(rng.uniform(0, 1))
     size = (float(rng.uniform(0.4, 1.3)), float(rng.uniform(0.4, 1.0)))
     strength = float(rng.uniform(4, 9)) / (size[0] * size[1]) ** 0.5
-    return Lamp(pose((x, y, z)), size, _times((1.0, 0.95 - 0.25 * warm, 0.9 - 0.5 * warm), strength))
+    return Lamp(pose((x, y, z)), size, times((1.0, 0.95 - 0.25 * warm, 0.9 - 0.5 * warm), strength))

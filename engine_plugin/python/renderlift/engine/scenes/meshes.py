@@ -5,6 +5,7 @@ keeps its real size on all of them; `scaled_uvs` says how many metres one repeat
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,34 @@ def with_unit_uvs(mesh: Mesh) -> Mesh:
 
 def box(x: float, y: float, z: float) -> Mesh:
     """A box of that size, centred in x and y, standing on z = 0."""
-    return _cube_grid(np.array([x, y, z], np.float64), 0.0, 0)
+    corners = _BOX_CORNERS * np.array([x, y, z], np.float32)
+    uvs = np.take_along_axis(corners, _BOX_UV_AXES, 1) * np.array([1, -1], np.float32)
+    return Mesh(corners + np.array([0, 0, z / 2], np.float32), _BOX_NORMALS, uvs, _BOX_TRIANGLES)
+
+
+def _box_template() -> tuple[FloatArray, FloatArray, NDArray[np.intp], NDArray[np.int32]]:
+    """Corners (24, 3) of the unit cube, normals, which two axes make the uvs (24, 2), and triangles."""
+    corners: list[NDArray[np.float64]] = []
+    normals: list[NDArray[np.float64]] = []
+    axes: list[tuple[int, int]] = []
+    triangles: list[int] = []
+    for axis, (along, up) in enumerate(((1, 2), (0, 2), (0, 1))):
+        for sign in (-1, 1):
+            for a, b in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)):
+                corner = np.zeros(3)
+                corner[[axis, along, up]] = 0.5 * sign, a, b
+                corners.append(corner)
+                normals.append(sign * np.eye(3)[axis])
+                axes.append((along, up))
+            first = len(corners) - 4
+            # (along, up) turns the other way about y than about x and z.
+            order = (0, 1, 2, 0, 2, 3) if sign * (-1 if axis == 1 else 1) > 0 else (0, 2, 1, 0, 3, 2)
+            triangles += [first + k for k in order]
+    triples = np.array(triangles, np.int32).reshape(-1, 3)
+    return np.array(corners, np.float32), np.array(normals, np.float32), np.array(axes), triples
+
+
+_BOX_CORNERS, _BOX_NORMALS, _BOX_UV_AXES, _BOX_TRIANGLES = _box_template()
 
 
 def block(low: Vector, high: Vector) -> Mesh:
@@ -78,11 +106,7 @@ def block(low: Vector, high: Vector) -> Mesh:
 def rounded_box(x: float, y: float, z: float, radius: float, steps: int = 3) -> Mesh:
     """A box with round edges, centred in x and y, standing on z = 0."""
     size = np.array([x, y, z], np.float64)
-    return _cube_grid(size, min(radius, float(size.min()) / 2 * 0.999), steps)
-
-
-def _cube_grid(size: NDArray[np.float64], radius: float, steps: int) -> Mesh:
-    """Six gridded faces pushed onto a rounded box; without radius, a plain box."""
+    radius = min(radius, float(size.min()) / 2 * 0.999)
     faces: list[Mesh] = []
     half = size / 2
     bend = radius * np.tan(np.linspace(0, np.pi / 4, steps + 1))
@@ -95,9 +119,6 @@ def _cube_grid(size: NDArray[np.float64], radius: float, steps: int) -> Mesh:
             grid[..., u], grid[..., v] = np.meshgrid(*lines, indexing="ij")
             core = np.clip(grid, radius - half, half - radius)
             normals = grid - core
-            if radius == 0:
-                normals[...] = 0
-                normals[..., axis] = sign
             normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
             positions = core + radius * normals
             along, up = (v, u) if axis == 1 else (u, v)
@@ -118,12 +139,13 @@ def _from_grid(
         triangles = triangles[:, ::-1]
     flat = positions.reshape(-1, 3)
     corners = flat[triangles]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=-1)
+    ab, ac = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    doubled_area_2 = (ab * ab).sum(-1) * (ac * ac).sum(-1) - (ab * ac).sum(-1) ** 2
     return Mesh(
         flat.astype(np.float32),
         normals.reshape(-1, 3).astype(np.float32),
         uvs.reshape(-1, 2).astype(np.float32),
-        np.ascontiguousarray(triangles[area > 1e-12]),
+        np.ascontiguousarray(triangles[doubled_area_2 > 1e-20]),
     )
 
 
@@ -218,7 +240,7 @@ def arch_panel(width: float, height: float, depth: float, opening: float, spring
             parts.append(_from_grid(positions, normals, sheet * (1, -1), flip=side > 0))
     parts.append(_arch_soffit(inner, spring, depth, steps))
     shell = [(-width / 2, 0), (-width / 2, height), (width / 2, height), (width / 2, 0)]
-    for (x0, z0), (x1, z1) in zip(shell, shell[1:], strict=False):
+    for (x0, z0), (x1, z1) in pairwise(shell):
         out = np.array([z0 - z1, 0.0, x1 - x0])
         ends = np.array([[x0, z0], [x1, z1]])
         parts.append(_strip(ends, np.stack([out, out]) / np.linalg.norm(out), depth))
@@ -304,7 +326,7 @@ def leaves(
 
 def foliage(rng: np.random.Generator, radius: float, count: int, leaf: float) -> Mesh:
     """A round clump of leaves centred at the origin."""
-    directions = rng.normal(size=(count, 3)) + (0, 0, 0.35)
+    directions = rng.normal(size=(count, 3)) + np.array([0, 0, 0.35])
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     centres = directions * radius * rng.uniform(0.45, 1.0, (count, 1)) ** 0.5
     lean = directions + rng.normal(size=(count, 3)) * 0.45

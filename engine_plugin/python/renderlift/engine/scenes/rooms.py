@@ -4,12 +4,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.engine.scene import Lamp, Scene, SceneObject, Sky, Sun
-from renderlift.engine.scenes import light, meshes, motions, staging, textures, things
-from renderlift.engine.scenes.camera_paths import Points, bounding_boxes, free_path
+from renderlift.engine.scenes import (
+    colours,
+    furniture,
+    light,
+    meshes,
+    motions,
+    outdoor_things,
+    plants,
+    staging,
+    textures,
+    things,
+)
+from renderlift.engine.scenes.camera_paths import FPS, Points
 from renderlift.engine.scenes.meshes import block, pose
 from renderlift.engine.scenes.things import Rng, any_colour, placed, solid
 
-FPS = 24.0
 REFLECTANCE = 0.45  # of a furnished room, on average
 
 
@@ -23,7 +33,7 @@ def room(rng: Rng, name: str, frames: int) -> Scene:
     objects = [*shell, *fixtures]
     objects += _furniture(rng, w, d, h)
     clutter = [_clutter(rng) for _ in range(int(rng.integers(3, 9)))]
-    objects += staging.scattered(rng, clutter, (-w / 2, w / 2, -d / 2, d / 2), objects)
+    objects += staging.all_fitting(staging.on_floor(rng, w, d), clutter, objects, prefix="floor")
     objects += _pendulum(rng, h, frames)
 
     def propose() -> tuple[Points, Points]:
@@ -35,26 +45,19 @@ def room(rng: Rng, name: str, frames: int) -> Scene:
             target = target + (target - eye) / np.linalg.norm(target - eye) * 1.5
         return eye, target
 
-    camera = free_path(rng, propose, bounding_boxes(objects), frames=frames, fps=FPS)
-    fov = float(rng.uniform(42, 62))
-    for number in range(int(rng.integers(1, 4))):
-        thing, radius = staging.throwable(rng)
-        half_width = float(np.tan(np.radians(fov) / 2)) * 1.75
-        thrown = staging.crossing(rng, thing, camera, FPS, objects, half_width=half_width, radius=radius)
-        objects += things.named(thrown, f"thrown {number} ")
+    camera, vertical_fov_deg, flying = staging.filmed(rng, objects, propose, frames)
     bounced = light.bounced_radiance(_flux(lamps, sun, sky, window_area), 2 * (w * d + w * h + d * h), REFLECTANCE)
     return Scene(
         name=name,
-        objects=tuple(objects),
+        objects=(*objects, *flying),
         world_from_camera=camera,
-        vertical_fov_deg=fov,
+        vertical_fov_deg=vertical_fov_deg,
         sky=sky,
         sun=sun,
         lamps=tuple(lamps),
         exposure=light.exposure_for(rng, float(bounced.mean()) / REFLECTANCE),
         ambient=light.share(bounced, 0.7),
         fps=FPS,
-        tags={"kind": "room"},
     )
 
 
@@ -68,7 +71,7 @@ def _flux(lamps: list[Lamp], sun: Sun | None, sky: Sky, window_area: float) -> N
 def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], float]:
     """Floor, ceiling and four walls, and the area of their windows in square metres."""
     t = 0.2
-    wood = things.wood_colour(rng)
+    wood = colours.wood_colour(rng)
     floors = [
         lambda: textures.planks(rng, wood),
         lambda: textures.tiles(rng, any_colour(rng, 0.3, 0.75), any_colour(rng, 0.1, 0.7)),
@@ -93,12 +96,12 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
         roughness=0.9,
     )
     result, area = [ground, ceiling], 0.0
-    paint = things.wall_colour(rng)
+    paint = colours.wall_colour(rng)
     covering = textures.plaster(rng, paint)
     other = (
-        textures.brick(rng, things.brick_colour(rng))
+        textures.brick(rng, colours.brick_colour(rng))
         if rng.random() < 0.3
-        else textures.plaster(rng, things.wall_colour(rng))
+        else textures.plaster(rng, colours.wall_colour(rng))
     )
     windows = set(rng.choice(4, size=int(rng.integers(1, 4)), replace=False).tolist())
     for side in range(4):
@@ -180,136 +183,53 @@ def _furniture(rng: Rng, w: float, d: float, h: float) -> list[SceneObject]:
         turn_deg=float(rng.choice([0, 90, rng.uniform(0, 360)])),
     )
     if rng.random() < 0.6:
-        result += things.named(placed((*_rug(rng),), middle @ pose((0, 0, -0.001))), "middle ")
+        rug = furniture.rug(rng, float(rng.uniform(1.8, 3.0)), float(rng.uniform(1.3, 2.0)))
+        result += things.named(placed(rug, middle @ pose((0, 0, -0.001))), "middle ")
     if rng.random() < 0.85:
-        result += things.named(placed(_dining(rng), middle @ pose((0, 0, 0.012))), "dining ")
-    along: list[things.Thing] = []
-    for _ in range(int(rng.integers(3, 7))):
-        kind = int(rng.integers(5))
-        if kind == 0:
-            along.append(
-                things.shelf(rng, float(rng.uniform(0.7, 1.4)), min(h - 0.3, float(rng.uniform(1.2, 2.2))))
-            )
-        elif kind == 1:
-            along.append(things.sofa(rng, float(rng.uniform(1.4, 2.2))))
-        elif kind == 2:
-            along.append(_sideboard(rng))
-        elif kind == 3:
-            along.append(things.potted_plant(rng, float(rng.uniform(0.7, 1.8))))
-        else:
-            along.append(things.floor_lamp(rng))
-    for number, thing in enumerate(along):
-        for _ in range(8):
-            side = int(rng.integers(4))
-            low, high = staging.footprint(thing)
-            reach = (d, w)[side % 2] / 2 + low[1] - 0.03
-            x = float(rng.uniform(-0.5, 0.5)) * ((w, d)[side % 2] - (high[0] - low[0]) - 0.1)
-            # A thing faces +y; against a wall it has to look into the room.
-            spot = pose(turn_deg=90.0 * side + 180) @ pose((x, -reach, 0.002))
-            candidate = placed(thing, spot)
-            if staging.fits(candidate, result, 0.04):
-                result += things.named(candidate, f"along {number} ")
-                break
-    for number in range(int(rng.integers(0, 4))):
-        side = int(rng.integers(4))
-        picture = things.wall_picture(rng, float(rng.uniform(0.4, 1.1)), float(rng.uniform(0.35, 0.8)))
-        reach = (d, w)[side % 2] / 2
-        x = float(rng.uniform(-0.4, 0.4)) * ((w, d)[side % 2] - 1.2)
-        candidate = placed(picture, pose(turn_deg=90.0 * side + 180) @ pose((x, -reach, rng.uniform(1.25, 1.6))))
-        if staging.fits(candidate, result, 0.02):
-            result += things.named(candidate, f"picture {number} ")
+        result += things.named(placed(furniture.dining_group(rng), middle @ pose((0, 0, 0.012))), "dining ")
+    along = [_wall_furniture(rng, h) for _ in range(int(rng.integers(3, 7)))]
+    result += staging.all_fitting(staging.along_walls(rng, w, d), along, result, prefix="along", gap=0.04)
+    pictures = [
+        furniture.wall_picture(rng, float(rng.uniform(0.4, 1.1)), float(rng.uniform(0.35, 0.8)))
+        for _ in range(int(rng.integers(0, 4)))
+    ]
+    hung = staging.along_walls(rng, w, d, 1.25, 1.6)
+    result += staging.all_fitting(hung, pictures, result, prefix="hung", gap=0.02, tries=4)
     return result
 
 
-def _rug(rng: Rng) -> things.Thing:
-    return things.rug(rng, float(rng.uniform(1.8, 3.0)), float(rng.uniform(1.3, 2.0)))
-
-
-def _dining(rng: Rng) -> things.Thing:
-    """A table, chairs around it, and a few things on it; one of them may be a lamp."""
-    is_round = rng.random() < 0.35
-    reach = float(rng.uniform(0.4, 0.6))
-    length = float(rng.uniform(1.1, 1.9))
-    parts = list(things.round_table(rng, reach) if is_round else things.table(rng, length, 2 * reach))
-    top = float(staging.footprint(tuple(parts))[1, 2])
-    seat = things.chair(rng) if rng.random() < 0.75 else things.stool(rng)
-    for number in range(int(rng.integers(1, 5))):
-        x = 0.0 if is_round else float(rng.uniform(-0.3, 0.3)) * length
-        turn = pose(turn_deg=90.0 * number) if is_round else pose(turn_deg=180.0 * (number % 2))
-        offset = (x + (number // 2) * 0.1, -reach - float(rng.uniform(0.02, 0.3)), 0)
-        parts += things.named(
-            placed(seat, turn @ pose(offset, turn_deg=float(rng.normal(0, 8)))), f"seat {number} "
-        )
-    taken: list[SceneObject] = []
-    for number in range(int(rng.integers(3, 8))):
-        thing = things.ornament(rng, float(rng.uniform(0.08, 0.34)))
-        half = reach * 0.6 if is_round else length * 0.42
-        for _ in range(6):
-            spot = pose(
-                (rng.uniform(-half, half), rng.uniform(-0.6, 0.6) * reach, top), turn_deg=float(rng.uniform(0, 360))
-            )
-            candidate = placed(thing, spot)
-            if staging.fits(candidate, taken, 0.01):
-                taken += things.named(candidate, f"on table {number} ")
-                break
-    return (*parts, *taken)
-
-
-def _sideboard(rng: Rng) -> things.Thing:
-    """A low cupboard with two doors and something on it; faces +y."""
-    length, height, depth = float(rng.uniform(0.9, 1.6)), float(rng.uniform(0.6, 0.95)), 0.42
-    wood = textures.wood(rng, things.wood_colour(rng)) if rng.random() < 0.7 else textures.plain(any_colour(rng))
-    body = [meshes.moved(meshes.rounded_box(length, depth, height - 0.1, 0.01, 1), 0, 0, 0.1)]
-    body += [
-        meshes.moved(meshes.box(0.05, 0.05, 0.1), x * (length / 2 - 0.06), y * 0.15, 0)
-        for x in (-1, 1)
-        for y in (-1, 1)
-    ]
-    doors = [
-        meshes.moved(
-            meshes.rounded_box(length / 2 - 0.04, 0.02, height - 0.18, 0.006, 1),
-            x * length / 4,
-            depth / 2 + 0.008,
-            0.14,
-        )
-        for x in (-1, 1)
-    ]
-    knobs = [meshes.moved(meshes.sphere(0.018, 16), x * 0.06, depth / 2 + 0.035, height * 0.55) for x in (-1, 1)]
-    on_top = placed(
-        things.ornament(rng, float(rng.uniform(0.15, 0.4))), pose((rng.uniform(-0.3, 0.3) * length, 0, height))
-    )
-    return (
-        solid("sideboard", "cupboard", meshes.merged([*body, *doors]), wood, metres=0.8, roughness=0.45),
-        solid(
-            "knobs",
-            "cupboard",
-            meshes.merged(knobs),
-            textures.plain((0.8, 0.65, 0.35)),
-            roughness=0.25,
-            metallic=1.0,
-        ),
-        *things.named(on_top, "on sideboard "),
-    )
+def _wall_furniture(rng: Rng, h: float) -> things.Thing:
+    """Something that stands with its back to a wall of height `h`."""
+    kind = int(rng.integers(5))
+    if kind == 0:
+        return furniture.shelf(rng, float(rng.uniform(0.7, 1.4)), min(h - 0.3, float(rng.uniform(1.2, 2.2))))
+    if kind == 1:
+        return furniture.sofa(rng, float(rng.uniform(1.4, 2.2)))
+    if kind == 2:
+        return furniture.sideboard(rng)
+    if kind == 3:
+        return plants.potted_plant(rng, float(rng.uniform(0.7, 1.8)))
+    return furniture.floor_lamp(rng)
 
 
 def _clutter(rng: Rng) -> things.Thing:
+    """Something that stands about on the floor."""
     kind = int(rng.integers(7))
     if kind == 0:
-        return things.crate(rng, float(rng.uniform(0.25, 0.5)))
+        return outdoor_things.crate(rng, float(rng.uniform(0.25, 0.5)))
     if kind == 1:
         return things.ornament(rng, float(rng.uniform(0.3, 0.7)))
     if kind == 2:
-        return things.stool(rng)
+        return furniture.stool(rng)
     if kind == 3:
-        return things.potted_plant(rng, float(rng.uniform(0.4, 1.3)))
+        return plants.potted_plant(rng, float(rng.uniform(0.4, 1.3)))
     if kind == 4:
         size = rng.uniform(0.25, 0.7, 3)
         base = things.surface(rng, any_colour(rng))
         mesh = meshes.rounded_box(*size, radius=float(rng.uniform(0.01, 0.1)))
         return (solid("ottoman", "box", mesh, base, metres=0.5, roughness=float(rng.uniform(0.2, 0.9))),)
     if kind == 5:
-        ball = placed(things.ball(rng, 0.16), pose((0, 0, 0.16)))
-        return ball
+        return placed(things.ball(rng, 0.16), pose((0, 0, 0.16)))
     return (
         solid(
             "column",

@@ -1,15 +1,20 @@
-"""Putting things where they do not stand in each other: free floor, and what crosses the picture."""
+"""Putting things where they do not stand in each other, and filming them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.engine.scene import SceneObject
 from renderlift.engine.scenes import meshes, motions, things
-from renderlift.engine.scenes.camera_paths import bounding_boxes, distance_to_boxes
+from renderlift.engine.scenes.camera_paths import FPS, Boxes, Points, bounding_boxes, distance_to_boxes, free_path
+from renderlift.engine.scenes.colours import Rng, any_colour
 from renderlift.engine.scenes.meshes import pose
-from renderlift.engine.scenes.things import Rng, Thing
+from renderlift.engine.scenes.things import Thing, named, placed
+
+ASPECT = 1.75  # width over height of the pictures that things shall enter and leave
+# Things stand this high above the floor, so that they do not count as touching it.
+LIFT_M = 0.002
 
 
 def footprint(thing: Thing) -> NDArray[np.float64]:
@@ -18,61 +23,105 @@ def footprint(thing: Thing) -> NDArray[np.float64]:
     return np.stack([boxes[:, 0].min(0), boxes[:, 1].max(0)])
 
 
-def fits(thing: Thing, others: Sequence[SceneObject], gap: float) -> bool:
-    """Whether the thing stays `gap` metres to the side of the boxes of all others; it may stand on them."""
+def fits(thing: Thing, taken: Boxes, gap: float) -> bool:
+    """Whether the thing stays `gap` metres to the side of the taken boxes; it may stand on them."""
     low, high = footprint(thing) + np.array([[-gap, -gap, 0], [gap, gap, 0]])
-    boxes = bounding_boxes(others) if others else np.empty((0, 2, 3))
-    apart = (low >= boxes[:, 1]) | (high <= boxes[:, 0])
+    apart = (low >= taken[:, 1]) | (high <= taken[:, 0])
     return bool(apart.any(-1).all())
 
 
-def scattered(
-    rng: Rng,
-    makers: Sequence[Thing],
-    area: tuple[float, float, float, float],
+def first_fit(
+    spots: Callable[[Thing], NDArray[np.float64]], thing: Thing, taken: Boxes, gap: float, tries: int
+) -> Thing:
+    """The thing at the first of `tries` random poses where it is free to stand, or nothing."""
+    for _ in range(tries):
+        candidate = placed(thing, spots(thing))
+        if fits(candidate, taken, gap):
+            return candidate
+    return ()
+
+
+def all_fitting(
+    spots: Callable[[Thing], NDArray[np.float64]],
+    wanted: Sequence[Thing],
     others: Sequence[SceneObject],
     *,
+    prefix: str,
     gap: float = 0.05,
-    tries: int = 14,
+    tries: int = 12,
 ) -> list[SceneObject]:
-    """Each thing turned and put on free floor within x0, x1, y0, y1; what finds no place is left out."""
+    """Every thing that finds a free spot beside `others` and beside those before it.
+
+    Args:
+        spots: a random pose (4, 4) for a thing, anew at each call.
+        prefix: goes before the number that goes before each name.
+    """
     done: list[SceneObject] = []
-    x0, x1, y0, y1 = area
-    for number, thing in enumerate(makers):
-        for _ in range(tries):
-            # Lifted by a hair, so that standing on the floor does not count as touching it.
-            spot = pose((rng.uniform(x0, x1), rng.uniform(y0, y1), 0.002), turn_deg=float(rng.uniform(0, 360)))
-            candidate = things.placed(thing, spot)
-            low, high = footprint(candidate)
-            inside = low[0] >= x0 and high[0] <= x1 and low[1] >= y0 and high[1] <= y1
-            if inside and fits(candidate, [*others, *done], gap):
-                done += things.named(candidate, f"{number} ")
-                break
+    taken = bounding_boxes(others)
+    for number, thing in enumerate(wanted):
+        stands = first_fit(spots, thing, taken, gap, tries)
+        done += named(stands, f"{prefix} {number} ")
+        taken = np.concatenate([taken, bounding_boxes(stands)])
     return done
 
 
-def crossing(
-    rng: Rng,
-    thing: Thing,
-    camera: NDArray[np.float64],
-    fps: float,
-    others: Sequence[SceneObject],
-    *,
-    half_width: float,
-    radius: float,
-) -> Thing:
-    """A thing thrown across the picture so that it enters or leaves within the sequence.
+def on_floor(rng: Rng, width: float, depth: float) -> Callable[[Thing], NDArray[np.float64]]:
+    """Spots anywhere on a floor around the origin, turned any way."""
+
+    def spot(thing: Thing) -> NDArray[np.float64]:
+        low, high = footprint(thing)
+        reach = 0.7 * float(np.linalg.norm((high - low)[:2]))
+        x, y = (rng.uniform(-0.5, 0.5) * max(side - reach, 0.1) for side in (width, depth))
+        return pose((x, y, LIFT_M), turn_deg=float(rng.uniform(0, 360)))
+
+    return spot
+
+
+def along_walls(
+    rng: Rng, width: float, depth: float, low_z: float = LIFT_M, high_z: float = LIFT_M
+) -> Callable[[Thing], NDArray[np.float64]]:
+    """Spots with the back to one of four walls around the origin, facing inwards."""
+
+    def spot(thing: Thing) -> NDArray[np.float64]:
+        side = int(rng.integers(4))
+        length, reach = (width, depth / 2) if side % 2 == 0 else (depth, width / 2)
+        low, high = footprint(thing)
+        x = rng.uniform(-0.5, 0.5) * (length - (high[0] - low[0]) - 0.1)
+        back = -reach - min(low[1], 0.0) + 0.03
+        return pose(turn_deg=90.0 * side) @ pose((x, back, rng.uniform(low_z, high_z)))
+
+    return spot
+
+
+def filmed(
+    rng: Rng, objects: Sequence[SceneObject], propose: Callable[[], tuple[Points, Points]], frames: int
+) -> tuple[NDArray[np.float64], float, list[SceneObject]]:
+    """A camera through free space, and a few things thrown across what it sees.
 
     Args:
-        camera: world_from_camera (T, 4, 4).
-        half_width: tangent of half the horizontal field of view.
-        radius: how much room the thing needs around its origin, metres.
+        propose: gives an eye and a target, (3,) each, anew at each call.
 
     Returns:
-        the thing on its way, or nothing where every try would have hit something.
+        world_from_camera (T, 4, 4), the vertical field of view in degrees, and the thrown things.
+
+    Raises:
+        ValueError: the scene is too crowded for a camera.
     """
-    times = np.arange(len(camera)) / fps
-    boxes = bounding_boxes(others)
+    boxes = bounding_boxes(objects)
+    camera = free_path(rng, propose, boxes, frames=frames)
+    vertical_fov_deg = float(rng.uniform(40, 61))
+    half_width = float(np.tan(np.radians(vertical_fov_deg) / 2)) * ASPECT
+    wanted = int(rng.integers(1, 4))
+    throws = (_crossing(rng, camera, boxes, half_width) for _ in range(4 * wanted))
+    caught = [thing for thing in throws if thing][:wanted]
+    flying = [item for number, thing in enumerate(caught) for item in named(thing, f"thrown {number} ")]
+    return camera, vertical_fov_deg, flying
+
+
+def _crossing(rng: Rng, camera: NDArray[np.float64], boxes: Boxes, half_width: float) -> Thing:
+    """Something thrown through the edge of the picture while it is filmed, clear of all boxes; or nothing."""
+    thing, radius = _throwable(rng)
+    times = np.arange(len(camera)) / FPS
     for _ in range(30):
         moment = int(rng.integers(len(camera) // 4, 3 * len(camera) // 4 + 1))
         eye, right, forward = (camera[moment, :3, k] for k in (3, 0, 2))
@@ -81,20 +130,18 @@ def crossing(
         edge = eye + away * (forward + right * side * half_width) + np.array([0, 0, rng.uniform(-0.3, 0.3)])
         speed = float(rng.uniform(1.2, 2.6)) * away * float(rng.choice([-1, 1]))
         velocity = right * side * speed + np.array([0, 0, rng.uniform(0, 1.5)])
-        start = edge - velocity * times[moment]
-        spin = rng.normal(size=3) * 5 + 0.1
-        path = motions.thrown(start, velocity, spin, times)
+        path = motions.thrown(edge - velocity * times[moment], velocity, rng.normal(size=3) * 5 + 0.1, times)
         if distance_to_boxes(path[:, :3, 3], boxes).min() > radius:
-            return things.placed(thing, path)
+            return placed(thing, path)
     return ()
 
 
-def throwable(rng: Rng) -> tuple[Thing, float]:
-    """Something to throw, centred at the origin, and its radius."""
+def _throwable(rng: Rng) -> tuple[Thing, float]:
+    """A ball or a cube, centred at the origin, and the room it needs in metres."""
     radius = float(rng.uniform(0.07, 0.2))
     if rng.random() < 0.6:
         return things.ball(rng, radius), radius
-    size = radius * 1.2
+    size = radius * 1.15
     mesh = meshes.moved(meshes.rounded_box(size, size, size, size * 0.15), 0, 0, -size / 2)
-    base = things.surface(rng, things.any_colour(rng))
+    base = things.surface(rng, any_colour(rng))
     return (things.solid("cube", "box", mesh, base, metres=0.3, roughness=float(rng.uniform(0.2, 0.7))),), radius

@@ -11,6 +11,18 @@ from renderlift.engine.scene import FloatArray
 Colour = tuple[float, float, float]  # linear
 
 
+def times(colour: Colour, factor: float) -> Colour:
+    """A lighter or darker colour."""
+    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+
+
+def inset(n: int) -> NDArray[np.int64]:
+    """How many pixels (n, n) each pixel lies inside the border of the picture."""
+    step = np.arange(n)
+    edge = np.minimum(step, n - 1 - step)
+    return np.minimum(edge[:, None], edge[None, :])
+
+
 def plain(colour: Colour) -> FloatArray:
     """One colour, (1, 1, 3)."""
     return np.array(colour, np.float32).reshape(1, 1, 3)

@@ -1,0 +1,553 @@
+"""The courtyard of the demo: late sun through open arches, a fountain, a laid table, plants in pots.
+
+West is -x, where the sun stands; the camera flies an arc along the south side, past the table
+and around the fountain. A ball rolls in through an arch, doves cross the yard.
+"""
+
+from dataclasses import replace
+from importlib import resources
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.engine.scene import Scene, SceneObject, Sky
+from renderlift.engine.scenes import (
+    furniture,
+    light,
+    meshes,
+    motions,
+    outdoor_things,
+    plants,
+    textures,
+    things,
+)
+from renderlift.engine.scenes.camera_paths import FPS, look_at, spline
+from renderlift.engine.scenes.meshes import arch_panel, block, box, lathe, merged, moved, pose, rounded_box
+from renderlift.engine.scenes.textures import Colour
+from renderlift.engine.scenes.things import Rng, Thing, named, placed, solid
+
+WEST, EAST, SOUTH, NORTH = -6.0, 6.0, -6.5, 5.0
+WALL_HEIGHT = 3.35
+BAYS = 5  # arches on each side
+FOUNTAIN = (0.7, 1.1, 0.0)
+TABLE = (-2.5, -2.1, 0.0)
+
+OCHRE: Colour = (0.66, 0.43, 0.22)
+CREAM: Colour = (0.74, 0.66, 0.53)
+STONE: Colour = (0.58, 0.51, 0.41)
+CLAY: Colour = (0.5, 0.21, 0.11)
+SHUTTER: Colour = (0.08, 0.24, 0.32)
+# Beyond the arches: x, y, radius and height of hills; x, y of cypresses.
+HILLS = ((-70, 30, 50, 9), (-75, -30, 45, 7), (-40, 75, 50, 10), (60, 60, 50, 10), (75, 0, 40, 7))
+CYPRESSES = ((-10, 1.5), (-12, 4.5), (-14, 8), (-11, -3.5), (-16, 13), (-19, 2), (9.5, 9), (12, 12), (8.5, 14))
+GRASS: Colour = (0.16, 0.2, 0.07)
+
+
+def demo_courtyard(frames: int = 96) -> Scene:
+    """The scene of the demo and of the README: `frames` frames over four seconds' worth of path."""
+    rng = np.random.default_rng(2)
+    times = np.arange(frames) / FPS
+    objects: list[SceneObject] = [*_ground(rng), *_west(rng), *_north(rng), *_east(rng), *_south(rng)]
+    objects += placed(outdoor_things.fountain(rng), pose(FOUNTAIN))
+    objects += _table(rng)
+    objects += _plants(rng)
+    objects += _corner_things(rng)
+    objects += _lanterns(rng, times)
+    objects += _ball(rng, times)
+    objects += _doves(times)
+    sun = light.sun_at(26, 201, 8.5)
+    sky = Sky(zenith=(0.1, 0.26, 0.68), horizon=(0.62, 0.64, 0.64), ground=(0.26, 0.22, 0.15))
+    return Scene(
+        name="courtyard",
+        objects=tuple(objects),
+        world_from_camera=_flight(frames),
+        vertical_fov_deg=47.0,
+        sky=sky,
+        sun=sun,
+        exposure=0.56,
+        fps=FPS,
+        tags={"kind": "demo"},
+    )
+
+
+def _flight(frames: int) -> NDArray[np.float64]:
+    eyes = spline(
+        [(-4.3, -5.2, 1.45), (-2.9, -5.0, 1.5), (-0.6, -4.6, 1.58), (1.9, -3.8, 1.72), (3.8, -2.3, 1.95)], frames
+    )
+    targets = spline(
+        [(-0.6, -0.5, 1.05), (-0.3, 0.0, 1.1), (0.3, 1.0, 1.25), (0.1, 1.6, 1.3), (-0.9, 1.9, 1.25)], frames
+    )
+    return look_at(eyes, targets)
+
+
+def _ground(rng: Rng) -> Thing:
+    land = block((-80, -80, -0.6), (80, 80, -0.05))
+    floor = block((WEST - 4, SOUTH - 1, -0.3), (EAST + 3, NORTH + 3, 0))
+    tiles = textures.terracotta(rng, (0.5, 0.27, 0.155), (0.5, 0.44, 0.36))
+    ring = lathe([(1.5, 0), (2.5, 0), (2.5, 0.012), (1.5, 0.012)], 72)
+    x, y, _ = FOUNTAIN
+    hills = [
+        moved(lathe([(0, 0), (r, 0), (0.7 * r, 0.35 * h), (0.35 * r, 0.8 * h), (0, h)], 40), hx, hy, -0.4)
+        for hx, hy, r, h in HILLS
+    ]
+    trees = [moved(_tall_cypress(rng, 5.5 + 1.5 * (i % 3)), tx, ty, -0.3) for i, (tx, ty) in enumerate(CYPRESSES)]
+    needles = textures.mix((0.06, 0.12, 0.04), (0.025, 0.055, 0.02), textures.noise(rng, 64, detail=1.2))
+    return (
+        solid(
+            "hills",
+            "land",
+            merged(hills),
+            textures.ground(rng, (0.17, 0.19, 0.08), (0.26, 0.23, 0.12), 128),
+            metres=6,
+            roughness=0.95,
+        ),
+        solid("cypresses", "tree", merged(trees), needles, metres=1.0, roughness=0.7),
+        solid("land", "land", land, textures.ground(rng, GRASS, (0.24, 0.2, 0.11)), metres=4, roughness=0.95),
+        solid("paving", "floor", floor, tiles, metres=1.5, roughness=0.5),
+        solid(
+            "stone ring",
+            "floor",
+            moved(ring, x, y, 0),
+            textures.stone(rng, STONE, 256, 50),
+            metres=1.4,
+            roughness=0.7,
+        ),
+    )
+
+
+def _tall_cypress(rng: Rng, height: float) -> meshes.Mesh:
+    """A dense one for the distance: a dark core under leaves."""
+    r = 0.72
+    core = lathe(
+        [(0, 0), (0.6 * r, 0.05 * height), (0.86 * r, 0.3 * height), (0.55 * r, 0.65 * height), (0, 0.97 * height)],
+        14,
+    )
+    return merged([core, plants.cypress(rng, height, r, count=380, leaf=0.42)])
+
+
+def _arches(length: float, height: float, depth: float = 0.42) -> tuple[meshes.Mesh, meshes.Mesh]:
+    """Arches along x at y = 0, and the columns that carry them."""
+    bay = length / BAYS
+    spring = 2.05
+    panel = arch_panel(bay, height - spring, depth, bay * 0.79, 0.03, 24)
+    middles = [-length / 2 + (i + 0.5) * bay for i in range(BAYS)]
+    column = meshes.turned_column(spring, 0.16)
+    # Two slim columns behind each other carry each pier.
+    feet = [-length / 2 + i * bay for i in range(BAYS + 1)]
+    return merged([moved(panel, x, 0, spring) for x in middles]), merged([moved(column, x, 0, 0) for x in feet])
+
+
+def _coping(length: float, height: float, depth: float = 0.42) -> meshes.Mesh:
+    """A moulded ledge on top of a wall along x."""
+    steps = [(depth + 0.1, 0.0, 0.08), (depth + 0.22, 0.08, 0.14), (depth + 0.16, 0.14, 0.2)]
+    return merged([block((-length / 2, -d / 2, height + a), (length / 2, d / 2, height + b)) for d, a, b in steps])
+
+
+def _pale_stone(rng: Rng) -> things.FloatArray:
+    return textures.ground(rng, STONE, (0.68, 0.61, 0.5), 128)
+
+
+def _west(rng: Rng) -> Thing:
+    """A free-standing row of arches: the sun shines through it onto the floor."""
+    length = NORTH - SOUTH
+    arches, columns = _arches(length, WALL_HEIGHT)
+    parts = (
+        solid("arches", "arch", arches, textures.plaster(rng, OCHRE), metres=1.6, roughness=0.85),
+        solid("columns", "column", columns, _pale_stone(rng), metres=0.7, roughness=0.65),
+        solid("coping", "wall", _coping(length, WALL_HEIGHT), _pale_stone(rng), metres=0.8, roughness=0.7),
+    )
+    return named(placed(parts, pose((WEST, (NORTH + SOUTH) / 2, 0), turn_deg=90)), "west ")
+
+
+def _north(rng: Rng) -> Thing:
+    """A house front: a shady arcade below, a terrace and shuttered windows above."""
+    length, depth = EAST - WEST, 2.2
+    arches, columns = _arches(length, 3.5)
+    plaster = textures.plaster(rng, CREAM)
+    back = block((-length / 2, depth, 0), (length / 2, depth + 0.3, 7.2))
+    ceiling = block((-length / 2, -0.1, 3.36), (length / 2, depth, 3.5))
+    roof = merged([moved(_roof(length + 0.8), 0, depth - 0.1, 7.2)])
+    parts = (
+        solid("arches", "arch", arches, plaster, metres=1.6, roughness=0.85),
+        solid("columns", "column", columns, _pale_stone(rng), metres=0.7, roughness=0.65),
+        solid("coping", "wall", _coping(length, 3.5), _pale_stone(rng), metres=0.8, roughness=0.7),
+        solid("house", "building", back, plaster, metres=1.8, roughness=0.85),
+        solid(
+            "arcade ceiling", "ceiling", ceiling, textures.planks(rng, (0.3, 0.19, 0.1)), metres=1.4, roughness=0.8
+        ),
+        solid(
+            "balustrade",
+            "railing",
+            moved(_balustrade(length), 0, 0, 3.7),
+            _pale_stone(rng),
+            metres=0.7,
+            roughness=0.65,
+        ),
+        solid("roof tiles", "roof", roof, textures.brick(rng, CLAY, (0.2, 0.1, 0.06)), metres=1.1, roughness=0.85),
+        *_openings(rng, length, depth),
+    )
+    return named(placed(parts, pose((0, NORTH, 0))), "north ")
+
+
+def _roof(length: float) -> meshes.Mesh:
+    """Eaves that slope to the south."""
+    return meshes.transformed(block((-length / 2, -0.7, 0), (length / 2, 1.2, 0.09)), pose(tilt_deg=20))
+
+
+def _balustrade(length: float) -> meshes.Mesh:
+    baluster = lathe(
+        [
+            (0, 0),
+            (0.06, 0),
+            (0.06, 0.06),
+            (0.035, 0.1),
+            (0.06, 0.26),
+            (0.03, 0.5),
+            (0.055, 0.56),
+            (0.055, 0.62),
+            (0, 0.62),
+        ],
+        12,
+    )
+    count = int(length / 0.24)
+    row = [moved(baluster, -length / 2 + (i + 0.5) * length / count, 0, 0) for i in range(count)]
+    posts = [
+        moved(box(0.26, 0.26, 0.82), x, 0, 0) for x in np.linspace(-length / 2 + 0.13, length / 2 - 0.13, BAYS + 1)
+    ]
+    return merged([*row, *posts, block((-length / 2, -0.1, 0.62), (length / 2, 0.1, 0.71))])
+
+
+def _openings(rng: Rng, length: float, depth: float) -> Thing:
+    """Shuttered windows upstairs, doors and niches under the arcade; the wall is at y = depth."""
+    bay = length / BAYS
+    middles = [-length / 2 + (i + 0.5) * bay for i in range(BAYS)]
+    y = depth
+    panes = [block((x - 0.42, y - 0.02, 4.45), (x + 0.42, y + 0.02, 6.15)) for x in middles]
+    frames = [block((x - 0.55, y - 0.07, 6.15), (x + 0.55, y, 6.32)) for x in middles]
+    frames += [block((x - 0.55, y - 0.12, 4.35), (x + 0.55, y, 4.45)) for x in middles]
+    frames += [
+        block((x + s * 0.45 - 0.05, y - 0.05, 4.45), (x + s * 0.45 + 0.05, y, 6.15))
+        for x in middles
+        for s in (-1, 1)
+    ]
+    frames += [block((x - 0.025, y - 0.04, 4.45), (x + 0.025, y, 6.15)) for x in middles]
+    shutters = [moved(_shutter(), x + s * 0.78, y - 0.05, 4.45) for x in middles for s in (-1, 1)]
+    doors = [block((x - 0.55, y - 0.05, 0), (x + 0.55, y, 2.3)) for x in (middles[1], middles[3])]
+    surround = [
+        block((x + s * 0.63 - 0.08, y - 0.09, 0), (x + s * 0.63 + 0.08, y, 2.46))
+        for x in (middles[1], middles[3])
+        for s in (-1, 1)
+    ]
+    surround += [block((x - 0.55, y - 0.09, 2.3), (x + 0.55, y, 2.46)) for x in (middles[1], middles[3])]
+    return (
+        solid("windows", "window", merged(panes), textures.plain((0.03, 0.04, 0.05)), roughness=0.1),
+        solid("window frames", "window", merged([*frames, *surround]), _pale_stone(rng), metres=0.8, roughness=0.7),
+        solid("shutters", "window", merged(shutters), textures.wood(rng, SHUTTER), metres=0.7, roughness=0.55),
+        solid(
+            "doors", "door", merged(doors), textures.planks(rng, (0.07, 0.19, 0.22), 128), metres=0.9, roughness=0.5
+        ),
+    )
+
+
+def _shutter() -> meshes.Mesh:
+    """A slatted panel, 0.44 by 1.7 metres."""
+    frame = [block((x - 0.03, 0, 0), (x + 0.03, 0.045, 1.7)) for x in (-0.2, 0.2)]
+    frame += [block((-0.2, 0, z), (0.2, 0.045, z + 0.07)) for z in (0.0, 0.82, 1.63)]
+    slat = meshes.transformed(box(0.36, 0.05, 0.008), pose(tilt_deg=-35))
+    heights = np.arange(0.1, 1.6, 0.055)
+    return merged([*frame, *(moved(slat, 0, 0.022, float(z)) for z in heights)])
+
+
+def _east(rng: Rng) -> Thing:
+    """A shady arcade in ochre with a wooden ceiling."""
+    length, depth = NORTH - SOUTH, 1.9
+    arches, columns = _arches(length, 3.5)
+    back = block((-length / 2, depth, 0), (length / 2, depth + 0.3, 3.7))
+    ceiling = block((-length / 2, -0.1, 3.36), (length / 2, depth, 3.5))
+    parts = (
+        solid("arches", "arch", arches, textures.plaster(rng, OCHRE), metres=1.6, roughness=0.85),
+        solid("columns", "column", columns, _pale_stone(rng), metres=0.7, roughness=0.65),
+        solid("coping", "wall", _coping(length, 3.5), _pale_stone(rng), metres=0.8, roughness=0.7),
+        solid("back wall", "wall", back, textures.plaster(rng, (0.6, 0.33, 0.17)), metres=1.6, roughness=0.85),
+        solid("ceiling", "ceiling", ceiling, textures.planks(rng, (0.3, 0.19, 0.1)), metres=1.4, roughness=0.8),
+    )
+    return named(placed(parts, pose((EAST, (NORTH + SOUTH) / 2, 0), turn_deg=-90)), "east ")
+
+
+def _south(rng: Rng) -> Thing:
+    wall = block((WEST, SOUTH - 0.4, 0), (EAST, SOUTH, 3.4))
+    return (solid("south wall", "wall", wall, textures.plaster(rng, OCHRE), metres=1.6, roughness=0.85),)
+
+
+def _table(rng: Rng) -> Thing:
+    """A round marble table with a still life, and two chairs."""
+    top = 0.732
+    parts = list(furniture.round_table(np.random.default_rng(5), 0.58))
+    parts[0] = solid(
+        "table",
+        "table",
+        parts[0].mesh,
+        textures.marble(rng, (0.78, 0.75, 0.7), (0.32, 0.3, 0.31)),
+        metres=0.8,
+        roughness=0.25,
+    )
+    for number, turn in enumerate((82.0, -58.0)):
+        seat = furniture.chair(np.random.default_rng(11))
+        spot = pose(turn_deg=turn) @ pose((0, -0.8, 0), turn_deg=-6 + 10.0 * number)
+        parts += named(placed(seat, spot), f"seat {number} ")
+    parts += placed(_fruit_bowl(), pose((0.05, 0.12, top - 0.01)))
+    parts += placed(_jug(), pose((-0.27, -0.08, top - 0.01), turn_deg=200))
+    glaze: Colour = (0.1, 0.3, 0.42)
+    cup = lathe([(0, 0), (0.03, 0), (0.042, 0.02), (0.045, 0.085), (0.041, 0.085), (0.037, 0.02), (0, 0.015)], 28)
+    parts.append(solid("cup", "cup", moved(cup, 0.25, -0.2, top - 0.01), textures.plain(glaze), roughness=0.15))
+    parts.append(
+        solid(
+            "second cup",
+            "cup",
+            moved(cup, 0.36, 0.02, top - 0.01),
+            textures.plain((0.72, 0.68, 0.6)),
+            roughness=0.15,
+        )
+    )
+    book = meshes.transformed(
+        rounded_box(0.2, 0.28, 0.035, 0.006, 1), pose((-0.05, -0.33, top - 0.01), turn_deg=24)
+    )
+    parts.append(
+        solid(
+            "book",
+            "book",
+            book,
+            textures.stripes((0.45, 0.06, 0.05), (0.6, 0.5, 0.3), 2),
+            metres=0.3,
+            roughness=0.6,
+        )
+    )
+    return named(placed(tuple(parts), pose(TABLE)), "table ")
+
+
+def _fruit_bowl() -> Thing:
+    bowl = [(0, 0), (0.08, 0), (0.085, 0.015), (0.17, 0.075), (0.19, 0.11), (0.182, 0.112), (0.16, 0.08), (0, 0.03)]
+    spots = [(0.09, 0.0), (-0.04, 0.085), (-0.05, -0.08), (0.03, 0.02)]
+    fruit = [moved(meshes.sphere(0.048, 20), x, y, 0.085 + 0.062 * (i == 3)) for i, (x, y) in enumerate(spots)]
+    lemons = [
+        meshes.transformed(meshes.sphere(0.036, 18), pose((0.055 - 0.12 * i, 0.095 - 0.09 * i, 0.1)))
+        for i in range(2)
+    ]
+    return (
+        solid("bowl", "bowl", lathe(bowl, 40), textures.plain((0.16, 0.36, 0.46)), roughness=0.18),
+        solid("oranges", "fruit", merged(fruit), textures.plain((0.82, 0.3, 0.03)), roughness=0.42),
+        solid("lemons", "fruit", merged(lemons), textures.plain((0.85, 0.66, 0.08)), roughness=0.4),
+    )
+
+
+def _jug() -> Thing:
+    """A copper jug with a handle along +x."""
+    profile = [
+        (0, 0),
+        (0.07, 0),
+        (0.075, 0.01),
+        (0.1, 0.06),
+        (0.108, 0.11),
+        (0.095, 0.17),
+        (0.06, 0.23),
+        (0.05, 0.27),
+    ]
+    profile += [(0.062, 0.32), (0.07, 0.34), (0.064, 0.34), (0.045, 0.28), (0.05, 0.2), (0, 0.18)]
+    handle = meshes.transformed(meshes.torus(0.085, 0.011, 28), pose((0.09, 0, 0.215), tilt_deg=90))
+    return (
+        solid(
+            "jug",
+            "jug",
+            merged([lathe(profile, 40), handle]),
+            textures.plain((0.86, 0.43, 0.25)),
+            roughness=0.24,
+            metallic=1.0,
+        ),
+    )
+
+
+def _fruit_tree(rng: Rng, height: float) -> Thing:
+    """A clipped orange tree in a large pot."""
+    r = 0.3
+    crown_at, crown = height - 0.5, 0.52
+    clay = textures.shaded(textures.mix(CLAY, CLAY, np.zeros((64, 64))), 0.75 + 0.4 * textures.noise(rng, 64))
+    leaf = textures.mix((0.1, 0.24, 0.05), (0.04, 0.1, 0.02), textures.noise(rng, 64, detail=1.2))
+    stem = lathe([(0, 0.4), (0.035, 0.4), (0.028, crown_at), (0, crown_at)], 12)
+    directions = rng.normal(size=(16, 3)) + np.array([0, 0, -0.2])
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    fruit = [moved(meshes.sphere(0.045, 14), *(d * crown * 0.93 + (0, 0, crown_at)).tolist()) for d in directions]
+    return (
+        solid("pot", "pot", plants.pot(r, 0.52), clay, metres=0.5, roughness=0.75),
+        solid("stem", "plant", stem, textures.plain((0.13, 0.09, 0.05)), roughness=0.9),
+        solid(
+            "crown",
+            "plant",
+            moved(meshes.foliage(rng, crown, 620, 0.13), 0, 0, crown_at),
+            leaf,
+            metres=0.15,
+            roughness=0.5,
+        ),
+        solid("oranges", "fruit", merged(fruit), textures.plain((0.82, 0.3, 0.03)), roughness=0.45),
+    )
+
+
+def _plants(rng: Rng) -> list[SceneObject]:
+    result: list[SceneObject] = []
+    for number, (x, y) in enumerate([(-3.35, 4.3), (3.3, 4.3), (5.2, 1.6), (5.2, -3.0)]):
+        result += named(
+            placed(_fruit_tree(rng, 2.0), pose((x, y, 0), turn_deg=70.0 * number)), f"orange tree {number} "
+        )
+    spots = [
+        (2, -5.25, 3.7, 2.3), (2, 5.1, 3.6, 2.2), (1, -5.2, 0.0, 0.95), (1, 3.1, -1.3, 0.8), (0, -4.9, -1.0, 0.8),
+        (0, 1.2, 4.35, 0.9), (1, -1.3, 4.35, 0.85), (0, 5.1, -0.6, 1.0), (3, -5.2, -3.3, 1.5),
+    ]  # fmt: skip
+    for number, (kind, x, y, height) in enumerate(spots):
+        plant = plants.potted_plant(np.random.default_rng(40 + number), height, kind=kind)
+        result += named(placed(plant, pose((x, y, 0), turn_deg=50.0 * number)), f"plant {number} ")
+    result += _climber(rng)
+    return result
+
+
+def _climber(rng: Rng) -> Thing:
+    """Bougainvillea that hangs over the western wall and over the terrace."""
+    anchors = [
+        (WEST, 3.1, 3.75),
+        (WEST, 2.2, 3.95),
+        (WEST + 0.1, 1.5, 3.7),
+        (-4.9, NORTH - 0.1, 4.2),
+        (-4.1, NORTH - 0.2, 4.1),
+        (-3.3, NORTH - 0.15, 4.25),
+    ]
+    green: list[meshes.Mesh] = []
+    pink: list[meshes.Mesh] = []
+    for x, y, z in anchors:
+        hang = [
+            moved(meshes.foliage(rng, 0.42, 130, 0.12), x, y, z),
+            moved(meshes.foliage(rng, 0.3, 70, 0.11), x + 0.15, y - 0.1, z - 0.45),
+        ]
+        green += hang
+        for _ in range(3):
+            dx, dy, dz = rng.uniform(-0.35, 0.35, 3)
+            pink.append(moved(meshes.foliage(rng, 0.2, 46, 0.07), x + dx + 0.1, y + dy - 0.12, z + dz - 0.1))
+    leaf = textures.mix((0.09, 0.2, 0.05), (0.04, 0.1, 0.03), textures.noise(rng, 64, detail=1.2))
+    return (
+        solid("climber", "plant", merged(green), leaf, metres=0.2, roughness=0.55),
+        solid("blossom", "plant", merged(pink), textures.plain((0.62, 0.05, 0.24)), roughness=0.7),
+    )
+
+
+def _corner_things(rng: Rng) -> list[SceneObject]:
+    """A bench by the north arcade, barrels and crates in the east, a cart, a rug under the table."""
+    result: list[SceneObject] = list(
+        named(placed(furniture.bench(np.random.default_rng(3)), pose((-0.1, 4.25, 0), turn_deg=180)), "north ")
+    )
+    result += placed(_carpet(rng), pose((TABLE[0], TABLE[1], 0), turn_deg=14))
+    result += named(placed(outdoor_things.barrel(rng, 0.9), pose((5.0, 0.6, 0))), "first ")
+    result += named(placed(outdoor_things.barrel(rng, 0.75), pose((4.4, 0.15, 0))), "second ")
+    result += named(placed(outdoor_things.crate(rng, 0.5), pose((4.9, -1.8, 0), turn_deg=20)), "first ")
+    result += named(placed(outdoor_things.crate(rng, 0.42), pose((4.85, -1.82, 0.502), turn_deg=52)), "second ")
+    result += placed(outdoor_things.cart(np.random.default_rng(8)), pose((3.6, 2.9, 0), turn_deg=-152))
+    tall = things.vase(np.random.default_rng(9), 0.9)
+    result.append(
+        replace(
+            solid(
+                "amphora", "vase", tall, textures.ground(rng, CLAY, (0.6, 0.32, 0.2), 64), metres=0.5, roughness=0.7
+            ),
+            world_from_object=pose((-4.6, 2.6, 0)),
+        )
+    )
+    return result
+
+
+def _carpet(rng: Rng) -> Thing:
+    """A red carpet with a cream border."""
+    n = 128
+    inset = textures.inset(n)
+    weave = textures.fabric(rng, (0.42, 0.07, 0.05), n)
+    border = ((inset > 7) & (inset < 12)) | ((inset > 15) & (inset < 17))
+    y, x = np.mgrid[0:n, 0:n]
+    diamonds = (np.abs((x % 24) - 12) + np.abs((y % 24) - 12) < 5) & (inset > 22)
+    pattern = textures.mix(weave, (0.68, 0.58, 0.42), (border | diamonds).astype(np.float64) * 0.9)
+    return (solid("carpet", "rug", meshes.with_unit_uvs(box(2.7, 2.1, 0.012)), pattern, roughness=0.95),)
+
+
+def _lanterns(rng: Rng, times: motions.Times) -> list[SceneObject]:
+    """Lanterns that hang in the northern arches; they swing a little."""
+    result: list[SceneObject] = []
+    bay = (EAST - WEST) / BAYS
+    for i in range(BAYS):
+        pivot = np.array([WEST + (i + 0.5) * bay, NORTH, 2.98])
+        swing = motions.swinging(pivot, np.array([1.0, 0, 0]), 0.05, 2.1 + 0.2 * i, times)
+        result += named(placed(_lantern(), swing), f"lantern {i} ")
+    return result
+
+
+def _lantern() -> Thing:
+    """Hangs below its origin: chain, roof, a glowing body in a cage."""
+    chain = moved(meshes.cylinder(0.008, 0.36, 8), 0, 0, -0.36)
+    cap = moved(lathe([(0.13, 0), (0.13, 0.01), (0.03, 0.09), (0.02, 0.12), (0, 0.12)], 8), 0, 0, -0.46)
+    floor = moved(lathe([(0, -0.02), (0.1, -0.02), (0.1, 0), (0, 0)], 8), 0, 0, -0.72)
+    bars = [
+        moved(box(0.012, 0.012, 0.26), 0.085 * float(np.cos(a)), 0.085 * float(np.sin(a)), -0.72)
+        for a in np.arange(8) * np.pi / 4
+    ]
+    body = moved(lathe([(0, 0), (0.06, 0), (0.075, 0.12), (0.06, 0.24), (0, 0.24)], 16), 0, 0, -0.71)
+    return (
+        solid(
+            "cage", "lantern", merged([chain, cap, floor, *bars]), textures.plain((0.06, 0.05, 0.04)), roughness=0.5
+        ),
+        solid("glow", "lantern", body, textures.plain((0.8, 0.6, 0.35)), roughness=0.6, emission=(3.2, 1.75, 0.7)),
+    )
+
+
+def _ball(rng: Rng, times: motions.Times) -> Thing:
+    """A striped ball that rolls in through a western arch and on between table and fountain."""
+    radius = 0.21
+    path = motions.rolling(np.array([-8.6, -0.98, radius + 0.003]), np.array([2.75, 0.05, 0]), radius, times)
+    mesh = meshes.with_unit_uvs(meshes.sphere(radius, 40))
+    panels = np.repeat(textures.stripes((0.72, 0.06, 0.04), (0.82, 0.78, 0.7), 3, 96).transpose(1, 0, 2), 1, 0)
+    return placed((solid("ball", "ball", mesh, panels, roughness=0.3),), path)
+
+
+def _doves(times: motions.Times) -> list[SceneObject]:
+    """Three doves that glide across, from the east over the yard to the west."""
+    result: list[SceneObject] = []
+    for number, (x, y, z, speed) in enumerate(
+        [(11.0, 2.4, 3.0, 5.2), (12.4, 1.5, 3.5, 5.0), (12.9, 3.1, 3.3, 5.4)]
+    ):
+        start = pose((x, y, z), turn_deg=176 + 4.0 * number)
+        path = motions.gliding(start, np.array([-speed, -0.35, -0.12 + 0.05 * number]), times)
+        result += named(placed(_dove(), path), f"dove {number} ")
+    return result
+
+
+def _dove() -> Thing:
+    """A gliding bird that flies along +x, 40 cm across its wings."""
+    t = np.linspace(0, 1, 12)
+    girth = 0.055 * np.sin(np.pi * t**0.75) ** 0.8
+    spindle = lathe([(float(r), float(z)) for r, z in zip(girth, t * 0.34 - 0.17, strict=True)], 16)
+    forward = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], np.float64)
+    body = [meshes.transformed(spindle, forward)]
+    for side in (-1, 1):
+        wing = meshes.transformed(
+            rounded_box(0.11, 0.3, 0.012, 0.005, 1), pose((-0.01, side * 0.17, 0.02), tilt_deg=12.0 * side)
+        )
+        body.append(wing)
+    body.append(moved(rounded_box(0.14, 0.09, 0.01, 0.004, 1), -0.2, 0, 0.0))
+    return (solid("dove", "bird", merged(body), textures.plain((0.82, 0.8, 0.77)), roughness=0.8),)
+
+
+def demo_truth() -> dict[int, NDArray[np.uint8]]:
+    """Path-traced stills of `demo_courtyard()` that ship with the package: time index to sRGB (H, W, 3).
+
+    `python -m renderlift.engine.mitsuba demo --out DIR` makes them anew.
+    """
+    folder = resources.files("renderlift.engine.scenes") / "demo_truth"
+    stills: dict[int, NDArray[np.uint8]] = {}
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        coded = np.frombuffer(file.read_bytes(), np.uint8)
+        bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert bgr is not None
+        stills[int(file.name.split(".")[0])] = np.ascontiguousarray(bgr[..., ::-1], np.uint8)
+    return stills
