@@ -19,7 +19,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from renderlift.bridge.clip import Render, Video, clips, rendered
+from renderlift.bridge.clip import Clip, Render, Video, clips, rendered
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.join import join_clip
@@ -97,9 +97,8 @@ def enhance(
         frames = read_frames(recording, session=stream.session, camera=stream.camera, start=ledger.next_index)
         ours = (frame for frame in frames if frame.engine == stream.engine)
         _report(progress, ledger, stream)
-        for clip in clips(ours, length=length, overlap=overlap):
-            if ledger.frames == reused:  # the first clip since a restart does not know that it goes on
-                clip = replace(clip, shared=len(tail))
+        for clip in _going_on(clips(ours, length=length, overlap=overlap), shared=len(tail)):
+            job.refuse_other_size(clip)
             pictures, tail = join_clip(tail, clip, rendered(render, clip), overlap=overlap)
             job.write_part(ledger.clips, clip.frames, pictures)
             job.write_tail(ledger.clips + 1, tail)
@@ -148,10 +147,18 @@ class _Job:
             )
         return ledger
 
+    def refuse_other_size(self, clip: Clip) -> None:
+        size, final = (clip.width, clip.height), (self._stream.width, self._stream.height)
+        if self._is_video and size != final:
+            raise RecordingError(
+                f"frame {clip.frames[0].index} is {size[0]}x{size[1]}, the last {final[0]}x{final[1]}, "
+                "and a video has one size",
+                fix="Name a folder without an ending, to get PNGs.",
+            )
+
     def write_part(self, number: int, frames: Sequence[Frame], pictures: Video) -> None:
         composed = self._composed(frames, pictures)
         if self._is_video:
-            self._refuse_other_size(frames[0])
             with _replacing(self._part(number)) as path:
                 _write_video(path, composed, self._fps)
             return
@@ -195,15 +202,6 @@ class _Job:
                 f"{path} is not a ledger of ours: {error}", fix="Add --restart to begin again."
             ) from error
 
-    def _refuse_other_size(self, frame: Frame) -> None:
-        stream = self._stream
-        if (frame.height, frame.width) != (stream.height, stream.width):
-            raise RecordingError(
-                f"frame {frame.index} is {frame.width}x{frame.height}, the last {stream.width}x{stream.height}, "
-                "and a video has one size",
-                fix="Name a folder without an ending, to get PNGs.",
-            )
-
     def _composed(self, frames: Sequence[Frame], pictures: Video) -> Iterator[Picture]:
         for frame, picture in zip(frames, pictures, strict=False):
             before = frame.channels[Channel.RGB]
@@ -223,6 +221,12 @@ class _Job:
         for path in self.output.iterdir():
             if _PICTURE_NAME.fullmatch(path.name):
                 path.unlink()
+
+
+def _going_on(cuts: Iterable[Clip], *, shared: int) -> Iterator[Clip]:
+    """Clips of a run that was interrupted: the first one does not know how much it shares."""
+    for number, clip in enumerate(cuts):
+        yield clip if number else replace(clip, shared=shared)
 
 
 def _chosen_stream(recording: Path | str, session: str | None, camera: str | None) -> StreamSummary:

@@ -174,8 +174,8 @@ def join_videos(parts: Sequence[Path], output: Path) -> None:
         RecordingError: a part cannot be read, or the output not written.
     """
     file = _OutputFile(output)
-    # Room for the index, which is written last: 16 bytes per frame and some for the header.
-    room = (1 << 16) + 16 * sum(_packet_count(part) for part in parts)
+    # Room for the index, which is written last: 28 bytes per frame at most, and the header.
+    room = (1 << 16) + 32 * sum(_packet_count(part) for part in parts)
     with _create(file, {"moov_size": str(room)}) as joined:
         stream: Any = None
         start = Fraction(0)
