@@ -40,7 +40,7 @@ void main() {
 FRAGMENT = """
 uniform mat4 p3d_ViewMatrixInverse;
 uniform sampler2D p3d_Texture0;
-uniform sampler2DShadow u_shadow;
+uniform sampler2DShadow u_shadow_still, u_shadow_moving;
 uniform vec3 u_sun_direction, u_sun_irradiance, u_ambient_up, u_ambient_down;
 uniform vec4 u_material;  // roughness, metallic, opacity
 uniform vec3 u_emission;
@@ -67,11 +67,13 @@ vec3 base_color() {
 
 float sun_visible() {
   if (shadow.z > 1.0) return 1.0;
-  vec2 texel = 1.0 / vec2(textureSize(u_shadow, 0));
+  vec2 texel = 1.6 / vec2(textureSize(u_shadow_still, 0));
   float lit = 0.0;
-  for (int x = -1; x <= 1; ++x)
-    for (int y = -1; y <= 1; ++y) lit += texture(u_shadow, vec3(shadow.xy + vec2(x, y) * texel, shadow.z));
-  return lit / 9.0;
+  for (int i = 0; i < 4; ++i) {
+    vec3 at = vec3(shadow.xy + (vec2(i & 1, i >> 1) - 0.5) * texel, shadow.z);
+    lit += min(texture(u_shadow_still, at), texture(u_shadow_moving, at));
+  }
+  return lit / 4.0;
 }
 
 // Radiance towards `view` of light that comes from `light` with irradiance 1 on a plane facing it.

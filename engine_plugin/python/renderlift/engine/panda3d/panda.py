@@ -111,6 +111,7 @@ def open_buffer(
     buffer = spare.pop() if spare else _make_buffer(host, name, height, width, wanted)
     _keys[buffer.this] = key
     buffer.setSort(sort)
+    buffer.setOneShot(False)
     buffer.setActive(True)
     return buffer
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from renderlift.bridge.frame import Frame
 from renderlift.engine.panda3d.axes import (
     CAMERA_FROM_EYE,
-    Matrix,
     eye_from_ndc,
     image_from_camera,
     panda_matrix,
@@ -21,7 +20,7 @@ from renderlift.engine.panda3d.axes import (
 )
 from renderlift.engine.panda3d.backdrop import add_backdrop
 from renderlift.engine.panda3d.capture import Capture
-from renderlift.engine.panda3d.game_look import game_shader, shadow_shader, sky_shader
+from renderlift.engine.panda3d.game_look import game_shader, sky_shader
 from renderlift.engine.panda3d.nodes import CLASS_TAG, INSTANCE_TAG
 from renderlift.engine.panda3d.panda import (
     GraphicsOutput,
@@ -31,14 +30,12 @@ from renderlift.engine.panda3d.panda import (
     core,
     headless_output,
     open_buffer,
-    output_texture,
 )
+from renderlift.engine.panda3d.shadow import MOVING, STILL, SunShadow, no_shadow
 from renderlift.engine.scene import Lamp, Material, Mesh, Scene, SceneObject, class_ids, object_pose
 
-SHADOW_MAP_SIZE = 2048
-SHADOW_REACH_M = 14.0  # half the side of the square the shadow map covers, at most
-SHADOW_MASK = core.BitMask32.bit(20)  # the camera that draws the shadow map
 LAMP_CLASS = "lamp"
+NEAR_FIRST = "renderlift-near-first"  # so that what is hidden is not shaded: Panda3D does not sort by itself
 AMBIENT_SHARE = 0.3  # of the sky's mean radiance; a game's ambient is flat and kept low
 
 
@@ -81,6 +78,7 @@ class Stage:
     """
 
     def __init__(self, scene: Scene, output: GraphicsOutput, *, camera: NodePath | None = None) -> None:
+        core.CullBinManager.getGlobalPtr().addBin(NEAR_FIRST, core.CullBinManager.BTFrontToBack, 15)
         self.scene = scene
         self.camera = camera if camera is not None else _add_camera(scene, output)
         self.class_ids = class_ids(scene.objects)
@@ -89,7 +87,7 @@ class Stage:
         self._world = self.camera.getTop().attachNewNode("scene")
         self._nodes = _add_objects(self._world, scene)
         _add_lamps(self._world, scene, first_id=len(scene.objects) + 1)
-        self._shadow = _Shadow(scene, self._world, output) if scene.sun is not None else None
+        self._shadow = SunShadow(scene, scene.sun, self._world, output) if scene.sun is not None else None
         _light(self._world, scene, self._shadow)
         self._world_from_ndc = core.PTALMatrix4f([core.LMatrix4f.identMat()])
         self._backdrop = add_backdrop(output, _sky_state(scene, self._world_from_ndc))
@@ -143,6 +141,7 @@ def _add_objects(world: NodePath, scene: Scene) -> list[tuple[SceneObject, NodeP
         node = _add(world, item.name, item.class_name, i + 1, geom)
         _dress(node, item.material, texture)
         node.setMat(panda_matrix(object_pose(item, 0)))
+        node.hide(STILL if item.world_from_object.ndim == 3 else MOVING)
         nodes.append((item, node))
     return nodes
 
@@ -153,6 +152,7 @@ def _add_lamps(world: NodePath, scene: Scene, first_id: int) -> None:
         node = _add(world, f"lamp_{i}", LAMP_CLASS, first_id + i, _geom(_lamp_mesh(lamp)))
         _dress(node, Material(white, roughness=1.0, emission=lamp.radiance), _texture(0 * white))
         node.setMat(panda_matrix(lamp.world_from_lamp))
+        node.hide(MOVING)
 
 
 def _add(world: NodePath, name: str, class_name: str, instance_id: int, geom: Any) -> NodePath:
@@ -174,10 +174,12 @@ def _dress(node: NodePath, material: Material, texture: Texture) -> None:
     node.setTexture(texture)
     node.setShaderInput("u_material", core.LVecBase4f(material.roughness, material.metallic, material.opacity, 0))
     node.setShaderInput("u_emission", core.LVecBase3f(*material.emission))
-    if material.opacity < 1:
+    if material.opacity == 1:
+        node.setBin(NEAR_FIRST, 0)
+    else:
         node.setColor(1, 1, 1, material.opacity)
         node.setTransparency(core.TransparencyAttrib.MAlpha)
-        node.hide(SHADOW_MASK)
+        node.hide(STILL | MOVING)
 
 
 def _geom(mesh: Mesh) -> Any:
@@ -215,57 +217,7 @@ def _texture(base_color: NDArray[np.float32]) -> Texture:
     return texture
 
 
-class _Shadow:
-    """The sun's shadow map, redrawn with every frame."""
-
-    def __init__(self, scene: Scene, world: NodePath, output: GraphicsOutput) -> None:
-        assert scene.sun is not None
-        wanted = core.FrameBufferProperties()
-        wanted.setDepthBits(24)
-        size = SHADOW_MAP_SIZE
-        self._buffer = open_buffer(output, "renderlift-shadow", size, size, wanted, sort=output.getSort() - 1)
-        self._buffer.setClearColorActive(False)
-        self.map = output_texture(self._buffer, core.GraphicsOutput.RTPDepth)
-        self.map.setMinfilter(core.SamplerState.FTShadow)
-        self.map.setMagfilter(core.SamplerState.FTShadow)
-        self.map.setWrapU(core.SamplerState.WMBorderColor)
-        self.map.setWrapV(core.SamplerState.WMBorderColor)
-        self.map.setBorderColor(core.LVecBase4f(1))
-        centre, reach, depth = _shadow_box(scene, world)
-        self.texel_m = 2 * reach / SHADOW_MAP_SIZE
-        lens = core.OrthographicLens()
-        lens.setFilmSize(2 * reach, 2 * reach)
-        lens.setNearFar(0, 2 * depth)
-        self._camera = world.attachNewNode(core.Camera("shadow", lens))
-        direction = np.asarray(scene.sun.direction)
-        self._camera.setPos(*(centre + direction * depth))
-        self._camera.lookAt(*centre)
-        self._camera.node().setCameraMask(SHADOW_MASK)
-        state = core.NodePath("state")
-        state.setShader(shadow_shader(), 100)
-        state.setDepthOffset(1)
-        self._camera.node().setInitialState(state.getState())
-        self._buffer.makeDisplayRegion().setCamera(self._camera)
-        view = self._camera.getParent().getMat(self._camera)
-        self.shadow_from_world: Any = core.LMatrix4f(view * lens.getProjectionMat())
-
-    def close(self) -> None:
-        close_buffer(self._buffer)
-        self._camera.removeNode()
-
-
-def _shadow_box(scene: Scene, world: NodePath) -> tuple[Matrix, float, float]:
-    """Centre (3,), half side and half depth, metres, of the box that the shadow map covers."""
-    low, high = (np.array(corner, np.float64) for corner in world.getTightBounds())
-    radius = float(np.linalg.norm(high - low) / 2)
-    if radius <= SHADOW_REACH_M:
-        return (low + high) / 2, radius, radius
-    # Too large for one map: cover what the camera is near to and looks at.
-    ahead = scene.world_from_camera[:, :3, 3] + 0.5 * SHADOW_REACH_M * scene.world_from_camera[:, :3, 2]
-    return np.clip(ahead.mean(axis=0), low, high), SHADOW_REACH_M, 2 * radius
-
-
-def _light(world: NodePath, scene: Scene, shadow: "_Shadow | None") -> None:
+def _light(world: NodePath, scene: Scene, shadow: SunShadow | None) -> None:
     sun, sky = scene.sun, scene.sky
     # A cosine-weighted hemisphere of this sky has 0.8 of the way from horizon to zenith as its mean.
     above = np.asarray(sky.horizon) + 0.8 * (np.asarray(sky.zenith) - np.asarray(sky.horizon))
@@ -278,19 +230,12 @@ def _light(world: NodePath, scene: Scene, shadow: "_Shadow | None") -> None:
     world.setShaderInput("u_ambient_down", core.LVecBase3f(*ambient_down))
     world.setShaderInput("u_sun_direction", core.LVecBase3f(*(sun.direction if sun else (0, 0, 1))))
     world.setShaderInput("u_sun_irradiance", core.LVecBase3f(*(sun.irradiance if sun else (0, 0, 0))))
-    world.setShaderInput("u_shadow", shadow.map if shadow else _no_shadow())
+    world.setShaderInput("u_shadow_still", shadow.still if shadow else no_shadow())
+    world.setShaderInput("u_shadow_moving", shadow.moving if shadow else no_shadow())
     world.setShaderInput("u_shadow_from_world", shadow.shadow_from_world if shadow else core.LMatrix4f.identMat())
     world.setShaderInput("u_shadow_texel", shadow.texel_m if shadow else 0.0)
     if scene.lamps:
         world.setShaderInput("u_lamps", core.PTALVecBase4f(_lamp_rows(scene.lamps)))
-
-
-def _no_shadow() -> Texture:
-    texture = core.Texture("no-shadow")
-    texture.setup2dTexture(1, 1, core.Texture.TFloat, core.Texture.FDepthComponent)
-    texture.setClearColor(core.LVecBase4f(1))
-    texture.setMinfilter(core.SamplerState.FTShadow)
-    return texture
 
 
 def _lamp_rows(lamps: tuple[Lamp, ...]) -> list[Any]:
