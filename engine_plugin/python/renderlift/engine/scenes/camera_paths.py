@@ -25,7 +25,7 @@ def look_at(eyes: Points, targets: Points) -> NDArray[np.float64]:
     return poses
 
 
-def spline(knots: Sequence[Sequence[float]], frames: int) -> Points:
+def spline(knots: Sequence[Sequence[float]] | Points, frames: int) -> Points:
     """A smooth curve (frames, 3) through knots (K, 3), evenly spaced in time (Catmull-Rom)."""
     k = np.asarray(knots, np.float64)
     padded = np.concatenate([2 * k[:1] - k[1:2], k, 2 * k[-1:] - k[-2:-1]])

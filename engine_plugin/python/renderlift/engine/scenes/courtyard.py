@@ -38,9 +38,19 @@ CREAM: Colour = (0.74, 0.66, 0.53)
 STONE: Colour = (0.58, 0.51, 0.41)
 CLAY: Colour = (0.5, 0.21, 0.11)
 SHUTTER: Colour = (0.08, 0.24, 0.32)
-# Beyond the arches: x, y, radius and height of hills; x, y of cypresses.
+# Beyond the arches: x, y, radius and height of hills; x, y and height of cypresses.
 HILLS = ((-70, 30, 50, 9), (-75, -30, 45, 7), (-40, 75, 50, 10), (60, 60, 50, 10), (75, 0, 40, 7))
-CYPRESSES = ((-10, 1.5), (-12, 4.5), (-14, 8), (-11, -3.5), (-16, 13), (-19, 2), (9.5, 9), (12, 12), (8.5, 14))
+CYPRESSES = (
+    (-10, 1.5, 5.5),
+    (-12, 4.5, 7.0),
+    (-14, 8, 8.5),
+    (-11, -3.5, 5.5),
+    (-16, 13, 7.0),
+    (-19, 2, 8.5),
+    (9.5, 9, 5.5),
+    (12, 12, 7.0),
+    (8.5, 14, 8.5),
+)
 GRASS: Colour = (0.16, 0.2, 0.07)
 
 
@@ -87,22 +97,21 @@ def _ground(rng: Rng) -> Thing:
     tiles = textures.terracotta(rng, (0.5, 0.27, 0.155), (0.5, 0.44, 0.36))
     ring = lathe([(1.5, 0), (2.5, 0), (2.5, 0.012), (1.5, 0.012)], 72)
     x, y, _ = FOUNTAIN
+    soil = textures.ground(rng, (0.17, 0.19, 0.08), (0.26, 0.23, 0.12), 128)
     hills = [
-        moved(lathe([(0, 0), (r, 0), (0.7 * r, 0.35 * h), (0.35 * r, 0.8 * h), (0, h)], 40), hx, hy, -0.4)
-        for hx, hy, r, h in HILLS
+        solid(f"hill {i}", "land", moved(_hill(r, h), hx, hy, -0.4), soil, metres=6, roughness=0.95)
+        for i, (hx, hy, r, h) in enumerate(HILLS)
     ]
-    trees = [moved(_tall_cypress(rng, 5.5 + 1.5 * (i % 3)), tx, ty, -0.3) for i, (tx, ty) in enumerate(CYPRESSES)]
     needles = textures.mix((0.06, 0.12, 0.04), (0.025, 0.055, 0.02), textures.noise(rng, 64, detail=1.2))
-    return (
+    trees = [
         solid(
-            "hills",
-            "land",
-            merged(hills),
-            textures.ground(rng, (0.17, 0.19, 0.08), (0.26, 0.23, 0.12), 128),
-            metres=6,
-            roughness=0.95,
-        ),
-        solid("cypresses", "tree", merged(trees), needles, metres=1.0, roughness=0.7),
+            f"cypress {i}", "tree", moved(_cypress(rng, 5.5 + 1.5 * (i % 3)), tx, ty, -0.3), needles, roughness=0.7
+        )
+        for i, (tx, ty) in enumerate(CYPRESSES)
+    ]
+    return (
+        *hills,
+        *trees,
         solid("land", "land", land, textures.ground(rng, GRASS, (0.24, 0.2, 0.11)), metres=4, roughness=0.95),
         solid("paving", "floor", floor, tiles, metres=1.5, roughness=0.5),
         solid(
@@ -116,7 +125,12 @@ def _ground(rng: Rng) -> Thing:
     )
 
 
-def _tall_cypress(rng: Rng, height: float) -> meshes.Mesh:
+def _hill(radius: float, height: float) -> meshes.Mesh:
+    slope = [(1.0, 0.0), (0.7, 0.35), (0.35, 0.8), (0.0, 1.0)]
+    return lathe([(0, 0), *((radius * r, height * z) for r, z in slope)], 40)
+
+
+def _cypress(rng: Rng, height: float) -> meshes.Mesh:
     """A dense one for the distance: a dark core under leaves."""
     r = 0.72
     core = lathe(
@@ -511,13 +525,13 @@ def _ball(rng: Rng, times: motions.Times) -> Thing:
 
 
 def _doves(times: motions.Times) -> list[SceneObject]:
-    """Three doves that glide across, from the east over the yard to the west."""
+    """Three doves that swoop in over the eastern roof and out over the western arches."""
     result: list[SceneObject] = []
-    for number, (x, y, z, speed) in enumerate(
-        [(11.0, 2.4, 3.0, 5.2), (12.4, 1.5, 3.5, 5.0), (12.9, 3.1, 3.3, 5.4)]
-    ):
-        start = pose((x, y, z), turn_deg=176 + 4.0 * number)
-        path = motions.gliding(start, np.array([-speed, -0.35, -0.12 + 0.05 * number]), times)
+    swoop = np.array(
+        [(15, 3.4, 9.5), (9, 2.6, 5), (4, 1.8, 3.5), (-0.5, 1, 3.1), (-5, 0.4, 3.9), (-11, 0, 5.5), (-17, 0, 8)]
+    )
+    for number, behind in enumerate(([0, 0, 0], [1.3, -0.8, 0.45], [1.7, 0.7, 0.25])):
+        path = motions.following(spline(swoop + behind, len(times)))
         result += named(placed(_dove(), path), f"dove {number} ")
     return result
 
