@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderlift.bridge.clip import clips, identity, rendered, stack
+from renderlift.bridge.clip import StreamEnd, clips, identity, rendered, stack
 from renderlift.bridge.errors import ChannelError, RenderError, SetupError
 from renderlift.bridge.frame import Channel
 
@@ -132,3 +132,11 @@ def test_a_rendering_of_another_shape_or_dtype_is_refused(make_frame, spoil):
     clip = stack([make_frame(i) for i in range(3)])
     with pytest.raises(RenderError, match=r"wanted uint8 \(3, 5, 7, 3\)"):
         rendered(lambda clip: spoil(identity(clip)), clip)
+
+
+def test_a_stream_that_ends_gives_its_last_clip_while_others_go_on(make_frame):
+    left = [make_frame(i, camera="left") for i in range(3)]
+    right = [make_frame(i, camera="right") for i in range(6)]
+    made = clips([*left, right[0], StreamEnd(left[0].stream), *right[1:]], length=5, overlap=1)
+    cut = [(clip.stream[2], [frame.index for frame in clip.frames], clip.last) for clip in made]
+    assert cut == [("left", [0, 1, 2], True), ("right", [0, 1, 2, 3, 4], False), ("right", [4, 5], True)]

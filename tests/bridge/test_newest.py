@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from queue import Queue
 
 import numpy as np
 import pytest
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, StreamEnd
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.newest import NewestFrames
 
@@ -91,6 +92,18 @@ def test_a_resized_window_begins_anew() -> None:
     [clip] = newest.clips()
     assert indices(clip) == [2]
     assert newest.skipped[clip.stream] == 2
+
+
+def test_streams_that_have_ended_are_rendered_to_their_end_and_let_go() -> None:
+    def source() -> Iterator[Frame | StreamEnd]:
+        for session in range(50):
+            made = replace(frame(0), session=str(session))
+            yield made
+            yield StreamEnd(made.stream)
+
+    newest = NewestFrames(source(), length=4)
+    assert len(list(newest.clips())) == 50
+    assert not newest._windows  # pyright: ignore[reportPrivateUsage]
 
 
 def test_trouble_of_the_source_reaches_the_renderer() -> None:

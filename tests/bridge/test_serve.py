@@ -196,6 +196,20 @@ def test_a_renderer_that_fails_on_a_clip_is_reported_and_the_rest_is_served(tmp_
     assert [round(mean) - index > 50 for index, mean in enumerate(means)] == [not 10 <= i < 15 for i in range(30)]
 
 
+def test_when_an_engine_leaves_its_last_frames_are_rendered_while_the_service_goes_on(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder, bridge(brighter, Service(), recorder=recorder) as made:
+        for _ in range(2):
+            with engine(made, Mode.CAPTURE) as publisher:
+                for index in range(12):
+                    publisher.publish(frame(index), timeout_s=10)
+
+        def rendered() -> list[int]:
+            told = made.told("streams")
+            return [row["rendered"] for row in told[-1]["streams"]] if told else []
+
+        wait_until(lambda: rendered() == [12, 12])
+
+
 def test_a_preview_and_a_capture_with_two_cameras_are_served_at_once(tmp_path: Path) -> None:
     with Recorder(tmp_path) as recorder, bridge(brighter, recorder=recorder) as made:
         with engine(made, Mode.PREVIEW) as preview, engine(made, Mode.CAPTURE, ("left", "right")) as capture:

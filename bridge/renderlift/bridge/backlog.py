@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+from renderlift.bridge.clip import StreamEnd
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Frame
 from renderlift.bridge.record import read_frames
@@ -25,6 +26,7 @@ class _OnDisk:
     first_index: int
     last_index: int
     frames: int = 1
+    ended: bool = False
 
 
 class Backlog:
@@ -39,7 +41,7 @@ class Backlog:
         self._recording = recording
         self._budget_bytes = budget_bytes
         self._changed = threading.Condition()
-        self._memory: deque[Frame] = deque()
+        self._memory: deque[Frame | StreamEnd] = deque()
         self._memory_bytes = 0
         self._on_disk: dict[Stream, _OnDisk] = {}
         self._ended = False
@@ -48,7 +50,8 @@ class Backlog:
     def __len__(self) -> int:
         """Frames that wait."""
         with self._changed:
-            return len(self._memory) + sum(stored.frames for stored in self._on_disk.values())
+            in_memory = sum(isinstance(item, Frame) for item in self._memory)
+            return in_memory + sum(stored.frames for stored in self._on_disk.values())
 
     def put(self, frame: Frame) -> None:
         """Add a frame; frames of one stream come in order. After `abandon` it is left out."""
@@ -68,6 +71,15 @@ class Backlog:
                 self._memory_bytes += _bytes(frame)
             self._changed.notify_all()
 
+    def put_end(self, end: StreamEnd) -> None:
+        """Add the end of one stream, which comes out after its last frame."""
+        with self._changed:
+            if stored := self._on_disk.get(end.stream):
+                stored.ended = True
+            elif not self._ended:
+                self._memory.append(end)
+            self._changed.notify_all()
+
     def end(self) -> None:
         """Nothing more comes; `frames` ends after what waits."""
         with self._changed:
@@ -85,34 +97,35 @@ class Backlog:
             self.end()
         return left_out
 
-    def frames(self) -> Iterator[Frame]:
-        """The frames as they come, those of one stream in order. For one reader.
+    def frames(self) -> Iterator[Frame | StreamEnd]:
+        """The frames as they come, those of one stream in order; where one ends, a `StreamEnd`. For one reader.
 
         Raises:
             RecordingError: the recording cannot be read back.
         """
         while (source := self._next()) is not None:
-            if isinstance(source, Frame):
-                yield source
-            else:
+            if isinstance(source, tuple):
                 yield from self._read_back(*source)
+            else:
+                yield source
 
     @property
     def _is_full(self) -> bool:
         return bool(self._memory) and self._memory_bytes >= self._budget_bytes
 
-    def _next(self) -> Frame | tuple[Stream, _OnDisk] | None:
+    def _next(self) -> Frame | StreamEnd | tuple[Stream, _OnDisk] | None:
         """The next frame in memory, or a stream that has some on disk; memory first, it is older."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._memory or self._on_disk)
             if self._memory:
-                frame = self._memory.popleft()
-                self._memory_bytes -= _bytes(frame)
+                item = self._memory.popleft()
+                if isinstance(item, Frame):
+                    self._memory_bytes -= _bytes(item)
                 self._changed.notify_all()
-                return frame
+                return item
             return next(iter(self._on_disk.items()), None)
 
-    def _read_back(self, stream: Stream, stored: _OnDisk) -> Iterator[Frame]:
+    def _read_back(self, stream: Stream, stored: _OnDisk) -> Iterator[Frame | StreamEnd]:
         assert self._recording is not None
         _, session, camera = stream
         first, last = stored.first_index, stored.last_index  # more may come while these are read
@@ -128,9 +141,12 @@ class Backlog:
                 yield frame
         if stored.first_index == first:
             raise RecordingError(f"frames {first} to {last} of {'/'.join(stream)} are not in {self._recording}")
-        with self._changed:  # behind the streams that wait for their turn
-            if stream in self._on_disk:
+        with self._changed:
+            more_waits = stream in self._on_disk
+            if more_waits:  # behind the streams that wait for their turn
                 self._on_disk[stream] = self._on_disk.pop(stream)
+        if stored.ended and not more_waits:
+            yield StreamEnd(stream)
 
 
 def _bytes(frame: Frame) -> int:

@@ -92,13 +92,22 @@ def stack(frames: Sequence[Frame], *, shared: int = 0, last: bool = False) -> Cl
     return Clip(tuple(frames), arrays, shared=shared, last=last)
 
 
-def clips(frames: Iterable[Frame], *, length: int, overlap: int = 0, live: bool = False) -> Iterator[Clip]:
+@dataclass(frozen=True)
+class StreamEnd:
+    """Stands among the frames of several streams where one of them ends."""
+
+    stream: tuple[str, str, str]
+
+
+def clips(
+    frames: Iterable[Frame | StreamEnd], *, length: int, overlap: int = 0, live: bool = False
+) -> Iterator[Clip]:
     """Cut streams of frames into clips that share `overlap` frames; no frame is left out.
 
     Frames of several cameras may arrive interleaved: each stream is cut by itself.
     A change of size or, unless `live`, a missing frame index ends the run: what is
     pending comes as a shorter clip marked `last`, and the next one starts afresh,
-    because the model was never shown a gap. The end of the input does the same.
+    because the model was never shown a gap. A `StreamEnd` and the end of the input do the same.
 
     Args:
         length: frames in a full clip, at least 1.
@@ -111,6 +120,10 @@ def clips(frames: Iterable[Frame], *, length: int, overlap: int = 0, live: bool 
         raise ValueError(f"overlap must be in [0, {length}), got {overlap}")
     runs: dict[tuple[str, str, str], _Run] = {}
     for frame in frames:
+        if isinstance(frame, StreamEnd):
+            if ended := runs.pop(frame.stream, None):
+                yield from ended.finish()
+            continue
         run = runs.setdefault(frame.stream, _Run())
         if run.pending and not _continues(run.pending[-1], frame, live):
             yield from run.finish()

@@ -69,12 +69,13 @@ class Events:
             return
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(title=title, title_justify="left", title_style="bold")
         for name in header:
             table.add_column(name)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(Text(cell) for cell in row))
         self.end_progress()
         Console(file=self._out).print(table)
 

@@ -38,6 +38,7 @@ class StreamStatistics:
     camera_name: str
     mode: Mode
     connected: bool
+    ended: bool  # the engine has said goodbye
     received: int
     delivered: int
     dropped: int
@@ -190,6 +191,11 @@ class Receiver:
                 _statistics(peer, box) for peer in self._desk.peers.values() for box in peer.inboxes.values()
             )
 
+    @property
+    def closed(self) -> bool:
+        """Whether no frame can come any more."""
+        return self._desk.closing
+
     def close(self) -> None:
         """Say goodbye to all engines and stop; `frames` ends."""
         self._desk.closing = True
@@ -263,6 +269,7 @@ def _statistics(peer: Peer, inbox: Inbox) -> StreamStatistics:
         camera_name=inbox.camera_name,
         mode=inbox.mode,
         connected=peer.is_live,
+        ended=peer.said_bye,
         received=inbox.received,
         delivered=inbox.delivered,
         dropped=inbox.dropped + inbox.engine_dropped,

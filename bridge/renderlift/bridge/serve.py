@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.backlog import Backlog
-from renderlift.bridge.clip import Clip, Render, Video, clips, identity, rendered
+from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, clips, identity, rendered
 from renderlift.bridge.errors import RecordingError, RenderError
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import Films
@@ -30,6 +30,7 @@ from renderlift.bridge.wire import Mode
 
 RETRY_S = 1.0  # between two attempts to write to a full disk
 TELL_S = 1.0  # between two reports of progress
+IDLE_S = 0.2  # without a frame, after which it is looked who has gone
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,52 @@ def serve(
     return works.served()
 
 
+def arrivals(
+    receiver: Receiver, *, stop: threading.Event, once: bool = False, mode: Mode | None = None
+) -> Iterator[Frame | StreamEnd]:
+    """The frames of all engines, and where a stream ends because its engine has gone.
+
+    Args:
+        stop: ends it.
+        once: end when engines have come and all of them have said goodbye.
+        mode: only frames of engines in this mode; None = all.
+    """
+    coming: set[Stream] = set()
+    while not (stop.is_set() or receiver.closed):
+        for frame in receiver.frames(mode=mode, timeout_s=IDLE_S, stop=stop):
+            coming.add(frame.stream)
+            yield frame
+            yield from _ends(receiver.streams, coming)
+        rows = receiver.streams
+        yield from _ends(rows, coming)
+        if once and rows and all(row.ended and not row.pending for row in rows):
+            return
+
+
+def _ends(rows: Iterable[StreamStatistics], coming: set[Stream]) -> Iterator[StreamEnd]:
+    """Streams of `coming` whose engine has gone, and whose frames have all been read; they leave it."""
+    for row in rows:
+        stream = (row.engine, row.session, row.camera_name)
+        if stream in coming and not row.connected and not row.pending:
+            coming.discard(stream)
+            yield StreamEnd(stream)
+
+
 def kept(
-    frames: Iterable[Frame], receiver: Receiver, recorder: Recorder, events: Events, stop: threading.Event
-) -> Iterator[Frame]:
+    frames: Iterable[Frame | StreamEnd],
+    receiver: Receiver,
+    recorder: Recorder,
+    events: Events,
+    stop: threading.Event,
+) -> Iterator[Frame | StreamEnd]:
     """Pass frames on once they are safe in the recording, and acknowledged.
 
     While the disk is full, the engine waits and is told why.
     """
     for frame in frames:
+        if isinstance(frame, StreamEnd):
+            yield frame
+            continue
         while not _is_written(frame, receiver, recorder, events):
             if stop.wait(RETRY_S):
                 return
@@ -137,7 +176,7 @@ class _Works:
         self._films = films
         self._device = threading.Lock()  # renders one clip at a time
         self._tallies: dict[Stream, Tally] = {}
-        self._newest = NewestFrames(self._frames(Mode.PREVIEW), length=service.preview_length)
+        self._newest = NewestFrames(self._arrivals(Mode.PREVIEW), length=service.preview_length)
         self._backlog = Backlog(recorder.path if recorder else None)
         self._left_out = 0
         self._told: list[StreamProgress] = []
@@ -151,14 +190,16 @@ class _Works:
             sink(clip, self._lift(clip))
 
     def take_captures(self) -> None:
-        frames = self._frames(Mode.CAPTURE)
+        frames = self._arrivals(Mode.CAPTURE)
+        if self._recorder:
+            frames = kept(frames, self._receiver, self._recorder, self._events, self._stop)
         try:
-            if self._recorder:
-                for frame in kept(frames, self._receiver, self._recorder, self._events, self._stop):
-                    self._backlog.put(frame)
-            else:
-                for frame in frames:
-                    self._backlog.put(frame)
+            for frame in frames:
+                if isinstance(frame, StreamEnd):
+                    self._backlog.put_end(frame)
+                    continue
+                self._backlog.put(frame)
+                if not self._recorder:
                     self._receiver.acknowledge(frame)
         finally:
             self._backlog.end()
@@ -203,8 +244,8 @@ class _Works:
     def _tally(self, stream: Stream) -> Tally:
         return self._tallies.setdefault(stream, Tally())
 
-    def _frames(self, mode: Mode) -> Iterator[Frame]:
-        return self._receiver.frames(mode=mode, stop=self._stop, until_bye=self._service.once)
+    def _arrivals(self, mode: Mode) -> Iterator[Frame | StreamEnd]:
+        return arrivals(self._receiver, mode=mode, stop=self._stop, once=self._service.once)
 
     def _lift(self, clip: Clip) -> Video:
         try:

@@ -1,0 +1,372 @@
+"""`renderlift`: what the user types. Commands import what they need when they run.
+
+docs/cli.md explains exit codes and the events of --json.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renderlift.bridge import options
+from renderlift.bridge.options import (
+    FAILED,
+    LOSSY,
+    Adapter,
+    AdapterScale,
+    Base,
+    Debug,
+    Device,
+    Endpoint,
+    Json,
+    Length,
+    NoLock,
+    Once,
+    Overlap,
+    OwnKey,
+    PeerKeys,
+    Render,
+    Seed,
+    Size,
+    Steps,
+    telling,
+)
+
+# Written out, because the module that defines it takes a tenth of a second to import.
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5755"
+CONNECT_S = 10.0  # until `play` gives up on a bridge that does not answer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Lifts game-engine output into photorealistic video: same geometry, same motion, frame for frame.\n\n"
+    "Begin with `renderlift demo`; `renderlift doctor` says what works on this machine.",
+)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what it makes.")] = Path(
+        "renderlift-demo"
+    ),
+    frames: Annotated[int, typer.Option(min=2, help="Frames to capture.")] = 96,
+    size: Size = "448x256",
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the video at the end.")] = False,
+    render: Render = "embedded",
+    steps: Steps = None,
+    seed: Seed = None,
+    adapter_scale: AdapterScale = None,
+    no_lock: NoLock = False,
+    device: Device = None,
+    base: Base = None,
+    adapter: Adapter = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """See a running engine become photoreal: engine, bridge and model as real processes.
+
+    Leaves a before | after video, a still beside the path-traced truth, a table and the recording.
+
+        renderlift demo
+
+        renderlift demo -o /tmp/demo --frames 24 --no-open
+    """
+    with telling(as_json, debug) as events:
+        options.interrupt_on_terminate()
+        from renderlift.bridge.demo import Demo, run_demo
+
+        given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
+        run_demo(Demo(output, frames, size, render, given), events, opens=not no_open)
+
+
+@app.command()
+def serve(
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    render: Render = "embedded",
+    steps: Steps = None,
+    seed: Seed = None,
+    adapter_scale: AdapterScale = None,
+    no_lock: NoLock = False,
+    device: Device = None,
+    base: Base = None,
+    adapter: Adapter = None,
+    preview_length: Annotated[int, typer.Option(min=1, help="Frames in a clip of a preview.")] = 5,
+    length: Length = 9,
+    overlap: Overlap = 2,
+    record: Annotated[
+        Path | None, typer.Option(help="Keep what engines capture in this recording.", metavar="FOLDER")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Write the lifted pictures of captures here.", metavar="FILE.mp4")
+    ] = None,
+    once: Once = False,
+    key: OwnKey = None,
+    peer: PeerKeys = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Wait for engines, and send photoreal frames back to them.
+
+    Previews get the newest frame, whatever the speed. Captures lose none: with --record they are on disk
+    before they are acknowledged, and the renderer may lag behind; without it they go in its step.
+    Ends with Ctrl-C.
+
+        renderlift serve
+
+        renderlift serve --record shots/take1 --video take1.mp4 --once
+    """
+    options.check_clip(length, overlap)
+    with telling(as_json, debug) as events, options.stopping(events) as stop:
+        from contextlib import ExitStack
+
+        from renderlift.bridge.films import Films
+        from renderlift.bridge.receive import Receiver
+        from renderlift.bridge.record import Recorder
+        from renderlift.bridge.renderer import load_renderer
+        from renderlift.bridge.serve import Service
+        from renderlift.bridge.serve import serve as serve_engines
+
+        with ExitStack() as stack:
+            recorder = stack.enter_context(Recorder(record)) if record else None
+            films = stack.enter_context(Films(video)) if video else None
+            curve = options.load_curve(key, peer)
+            durable = recorder.last_index if recorder else None
+            receiver = stack.enter_context(Receiver(endpoint, durable=durable, curve=curve))
+            events.tell("listening", f"Listening at {receiver.endpoint}.", endpoint=receiver.endpoint)
+            given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
+            renderer = load_renderer(render, given)
+            events.tell("ready", f"The renderer {render} is ready.", render=render)
+            service = Service(preview_length=preview_length, length=length, overlap=overlap, once=once)
+            served = serve_engines(
+                receiver, renderer, service, events=events, stop=stop, recorder=recorder, films=films
+            )
+        files = films.paths if films else []
+        events.tell(
+            "served",
+            _served_text(served.rendered, served.failed, served.left_out, record),
+            served=served,
+            films=files,
+        )
+        if served.failed or served.left_out:
+            raise typer.Exit(LOSSY)
+
+
+@app.command()
+def capture(
+    engine: Annotated[str, typer.Argument(help="An engine that comes with renderlift: panda3d.")],
+    scene: Annotated[str, typer.Argument(help="A scene of it: demo, random:7, or module:function.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Recording to write or to append to.")],
+    frames: Annotated[int, typer.Option(min=1, help="Frames to capture.")] = 96,
+    size: Size = "448x256",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Start an engine and record every frame of a scene, with all its channels.
+
+    renderlift capture panda3d demo -o take1 --frames 96
+    """
+    from renderlift.bridge.capture import capture as capture_scene
+
+    with telling(as_json, debug) as events, options.stopping(events) as stop:
+        count = capture_scene(engine, scene, output, frames=frames, size=size, events=events, stop=stop)
+        events.tell("captured", f"{count} frames in {output}", recording=output, frames=count)
+        if stop.is_set():
+            raise typer.Exit(options.INTERRUPTED)
+
+
+@app.command()
+def record(
+    output: Annotated[Path, typer.Argument(help="Recording to write or to append to.")],
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    once: Once = False,
+    key: OwnKey = None,
+    peer: PeerKeys = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Record whatever engines send, until Ctrl-C. Nothing is rendered.
+
+    renderlift record take1
+
+    renderlift record take1 --once --json
+    """
+    with telling(as_json, debug) as events, options.stopping(events) as stop:
+        from renderlift.bridge.capture import record_engines
+
+        dropped = record_engines(
+            output, endpoint, once=once, curve=options.load_curve(key, peer), events=events, stop=stop
+        )
+        if dropped:
+            raise typer.Exit(LOSSY)
+
+
+@app.command()
+def play(
+    recording: Annotated[Path, typer.Argument(help="Folder that record, capture or serve wrote.")],
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    mode: Annotated[str, typer.Option(help="preview or capture.")] = "preview",
+    speed: Annotated[float, typer.Option(help="2 is twice as fast; inf is as fast as the bridge takes it.")] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end, until Ctrl-C.")] = False,
+    key: OwnKey = None,
+    peer: PeerKeys = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Send a recording to a bridge, as if its engine were live.
+
+    renderlift play take1 --loop
+
+    renderlift play take1 --mode capture --speed inf
+    """
+    if not speed > 0 or math.isnan(speed):
+        raise typer.BadParameter("--speed must be above 0")
+    if mode not in ("preview", "capture"):
+        raise typer.BadParameter("--mode is preview or capture")
+    with telling(as_json, debug) as events, options.stopping(events) as stop:
+        from renderlift.bridge.errors import TransportError
+        from renderlift.bridge.play import ReplaySession
+        from renderlift.bridge.play import play as replay
+        from renderlift.bridge.send import Publisher
+        from renderlift.bridge.wire import Mode
+
+        curve = options.load_curve(key, peer)
+
+        def connect(opening: ReplaySession) -> Publisher:
+            publisher = Publisher(
+                endpoint,
+                engine=opening.engine,
+                mode=Mode(mode),
+                channels=opening.channels,
+                cameras=opening.cameras,
+                names=opening.names,
+                session=opening.session,
+                curve=curve,
+            )
+            if not publisher.wait_connected(CONNECT_S):
+                publisher.close(0)
+                raise TransportError(
+                    publisher.status.problem, fix=f"Start one: renderlift serve --endpoint {endpoint}"
+                )
+            events.tell(
+                "playing", f"Playing {opening.engine} ({', '.join(opening.cameras)}).", opening=opening.session
+            )
+            return publisher
+
+        count = replay(recording, connect, speed=speed, loop=loop, stop=stop)
+        events.tell("played", f"{count} frames sent.", frames=count)
+
+
+@app.command()
+def info(
+    recording: Annotated[Path, typer.Argument(help="A recording, whole or cut short.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Read and check every byte.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a recording holds, and whether it is whole.
+
+    renderlift info take1
+
+    renderlift info take1 --verify --json
+    """
+    with telling(as_json, debug) as events:
+        from renderlift.bridge.describe import tell_recording
+        from renderlift.bridge.record import summarize
+
+        summary = summarize(recording, verify=verify)
+        tell_recording(summary, events)
+        if summary.damaged_chunks or any(stream.missing for stream in summary.streams):
+            raise typer.Exit(LOSSY)
+
+
+@app.command()
+def enhance(
+    recording: Annotated[Path, typer.Argument(help="A recording.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="NAME.mp4, or a folder for PNGs.")],
+    render: Render = "embedded",
+    steps: Steps = None,
+    seed: Seed = None,
+    adapter_scale: AdapterScale = None,
+    no_lock: NoLock = False,
+    device: Device = None,
+    base: Base = None,
+    adapter: Adapter = None,
+    length: Length = 9,
+    overlap: Overlap = 2,
+    session: Annotated[str | None, typer.Option(help="Which session, where there are several.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Which camera, where there are several.")] = None,
+    side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Before | after.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again, and replace the output.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Render a recording to a video or to pictures: every frame, in its size and order.
+
+    Interrupted or killed, the same command goes on where it stopped.
+
+        renderlift enhance take1 -o take1.mp4 --side-by-side
+
+        renderlift enhance take1 -o pictures --steps 8 --seed 7
+    """
+    options.check_clip(length, overlap)
+    with telling(as_json, debug) as events:
+        options.interrupt_on_terminate()
+        from renderlift.bridge.enhance import enhance as enhance_recording
+        from renderlift.bridge.record import summarize
+        from renderlift.bridge.renderer import load_renderer
+
+        summarize(recording)  # a wrong name is told before the model is loaded
+        given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
+        done = enhance_recording(
+            recording,
+            output,
+            load_renderer(render, given),
+            length=length,
+            overlap=overlap,
+            settings={"render": render, **given},
+            session=session,
+            camera=camera,
+            side_by_side=side_by_side,
+            restart=restart,
+            progress=lambda finished, total: events.progress("rendering", finished, total),
+        )
+        reused = f", {done.reused_frames} of them from the run before" if done.reused_frames else ""
+        events.tell("enhanced", f"{done.frames} frames in {done.path}{reused}", enhanced=done)
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> None:
+    """Say what works on this machine, and the fix for what does not.
+
+    renderlift doctor
+    """
+    with telling(as_json, debug) as events:
+        from renderlift.bridge.doctor import examine, tell_findings
+
+        findings = examine()
+        tell_findings(findings, events)
+        if any(finding.state == "fail" for finding in findings):
+            raise typer.Exit(FAILED)
+
+
+def _served_text(rendered: int, failed: int, left_out: int, recording: Path | None) -> str:
+    text = f"{rendered} captured frames lifted"
+    if failed:
+        text += f", {failed} failed"
+    if left_out and recording:
+        text += f", {left_out} left out: lift them with `renderlift enhance {recording} -o NAME.mp4`"
+    elif left_out:
+        text += f", {left_out} left out"
+    return text + "."
+
+
+def main() -> None:
+    app(prog_name="renderlift")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Command-line options that several commands share."""
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from renderlift.bridge.errors import RenderliftError
+
+if TYPE_CHECKING:
+    from renderlift.bridge.connection import Curve
+    from renderlift.bridge.events import Events
+
+# Exit codes, as docs/cli.md lists them; 2 is a wrong command line.
+FAILED, LOSSY, INTERRUPTED = 1, 3, 130
+
+
+def _check_size(text: str) -> str:
+    width, x, height = text.lower().partition("x")
+    if not (x and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise typer.BadParameter(f"{text!r} is not a size, write e.g. 448x256")
+    return f"{int(width)}x{int(height)}"
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON event per line on stdout, for machines.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
+Endpoint = Annotated[str, typer.Option(help="Address of the bridge.", metavar="ADDRESS")]
+OwnKey = Annotated[
+    Path | None, typer.Option("--key", help="CURVE: own .key_secret file, to talk to other machines.")
+]
+PeerKeys = Annotated[
+    list[Path] | None, typer.Option("--peer", help="CURVE: .key file of whom to trust; may be repeated.")
+]
+Once = Annotated[bool, typer.Option("--once", help="End when the engines that came have said goodbye.")]
+Size = Annotated[str, typer.Option(callback=_check_size, metavar="WxH", help="Picture size in pixels.")]
+
+Render = Annotated[
+    str, typer.Option(help="identity, embedded, or module:function of your own.", rich_help_panel="Renderer")
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Denoising steps.", rich_help_panel="Renderer")]
+Seed = Annotated[int | None, typer.Option(help="Of the noise; equal seeds repeat.", rich_help_panel="Renderer")]
+AdapterScale = Annotated[
+    float | None, typer.Option(help="Strength of the adapter: 0 none, 1 as trained.", rich_help_panel="Renderer")
+]
+NoLock = Annotated[bool, typer.Option("--no-lock", help="Leave out the geometry lock.", rich_help_panel="Renderer")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...", rich_help_panel="Renderer")]
+Base = Annotated[
+    str | None,
+    typer.Option(help="Folder of a base that LTX2InContextPipeline loads.", rich_help_panel="Renderer"),
+]
+Adapter = Annotated[
+    str | None, typer.Option(help="Folder of an IC-LoRA for that base, or none.", rich_help_panel="Renderer")
+]
+Length = Annotated[int, typer.Option(min=1, help="Frames in a clip; 4k + 1 wastes nothing.")]
+Overlap = Annotated[int, typer.Option(min=0, help="Frames that neighbouring clips share and cross-fade.")]
+
+
+def renderer_options(
+    steps: int | None,
+    seed: int | None,
+    adapter_scale: float | None,
+    no_lock: bool,
+    device: str | None,
+    base: str | None,
+    adapter: str | None,
+) -> dict[str, Any]:
+    """What the user has set, as keyword arguments for the renderer; the rest is its own default."""
+    given = {
+        "steps": steps,
+        "seed": seed,
+        "adapter_scale": adapter_scale,
+        "lock": False if no_lock else None,
+        "device": device,
+        "base": base,
+        "adapter": adapter,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def check_clip(length: int, overlap: int) -> None:
+    """Refuse an overlap that leaves no frame of its own to a clip."""
+    if overlap >= length:
+        raise typer.BadParameter(f"--overlap {overlap} must be less than --length {length}")
+
+
+def load_curve(key: Path | None, peers: list[Path] | None) -> "Curve | None":
+    """The keys that --key and --peer name.
+
+    Raises:
+        SetupError: a file is missing or holds no key.
+    """
+    if key is None and not peers:
+        return None
+    if key is None or not peers:
+        raise typer.BadParameter("--key and --peer belong together")
+    from renderlift.bridge.connection import Curve
+
+    return Curve.load(key, *peers)
+
+
+@contextmanager
+def telling(as_json: bool, debug: bool) -> Generator["Events"]:
+    """What a command says, and its end: an error becomes its message, its fix and an exit code."""
+    from renderlift.bridge.events import Events
+
+    events = Events(as_json=as_json)
+    try:
+        with events:
+            yield events
+    except RenderliftError as error:
+        if debug:
+            traceback.print_exc()
+        events.tell("error", kind=type(error).__name__, message=error.message, fix=error.fix)
+        fix = f"\n  fix: {error.fix}" if error.fix else ""
+        typer.echo(f"error: {error.message}{fix}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        events.tell("interrupted")
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def interrupt_on_terminate() -> None:
+    """Let SIGTERM do what Ctrl-C does, so that children are stopped and files closed."""
+
+    def interrupt(number: int, at: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@contextmanager
+def stopping(ask: "Events") -> Generator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets; the second one ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, at: FrameType | None) -> None:
+        if stop.is_set():
+            # Recordings and films are whole up to their last frame at any time.
+            sys.stderr.flush()
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+        ask.tell("stopping", "Finishing the clip at work; once more to leave at once.")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
