@@ -57,7 +57,7 @@ class Nodes:
     def update(self, now: CameraPose) -> None:
         """Bring every node's inputs to the frame about to be rendered; `now` in scene units."""
         paths_of: dict[int, list[NodePath]] = {}
-        for path in self.scene.findAllMatches("**/+GeomNode"):
+        for path in reversed(self.scene.findAllMatches("**/+GeomNode")):  # Panda3D finds the last child first
             paths_of.setdefault(path.node().this, []).append(path)
         for key in self._known.keys() - paths_of.keys():
             self._forget(key)
