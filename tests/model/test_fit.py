@@ -43,3 +43,10 @@ def test_only_parameters_that_train_are_kept(tmp_path: Path) -> None:
     fit(module, square_loss(module), SCHEDULE, tmp_path)
     assert set(load_file(tmp_path / "ema.safetensors")) == {"weight"}
     torch.testing.assert_close(module.bias.detach(), kept)
+
+
+def test_parameters_that_no_loss_reaches_do_not_stop_a_save(tmp_path: Path) -> None:
+    module = nn.ModuleDict({"used": nn.Linear(4, 4), "idle": nn.Linear(4, 4)})
+    fit(module, square_loss(module["used"]), SCHEDULE, tmp_path)
+    fit(module, square_loss(module["used"]), SCHEDULE, tmp_path)
+    assert "idle.weight" in load_file(tmp_path / "weights.safetensors")

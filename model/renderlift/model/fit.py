@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's names
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -102,8 +104,9 @@ def _save(
     folder.mkdir(parents=True, exist_ok=True)
     moments: dict[str, Tensor] = {}
     for name, parameter in named.items():
-        state = cast(dict[str, Tensor], optimizer.state[parameter])
-        moments |= {f"{name}|{key}": state[key].contiguous() for key in ("exp_avg", "exp_avg_sq")}
+        # A parameter that no loss reached has no moments.
+        state = cast(dict[str, Tensor], optimizer.state.get(parameter, {}))
+        moments |= {f"{name}|{key}": state[key].contiguous() for key in MOMENTS if key in state}
     files = {
         "weights.safetensors": {name: p.detach().contiguous() for name, p in named.items()},
         "ema.safetensors": average,
@@ -134,9 +137,7 @@ def _resume(
         for name, parameter in named.items():
             parameter.copy_(weights[name])
             average[name].copy_(averaged[name])
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(state["step"])),
-                "exp_avg": moments[f"{name}|exp_avg"],
-                "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
-            }
+            kept = {key: moments[f"{name}|{key}"] for key in MOMENTS if f"{name}|{key}" in moments}
+            if kept:
+                optimizer.state[parameter] = {"step": torch.tensor(float(state["step"])), **kept}
     return int(state["step"]), float(state["spent_s"])
