@@ -132,26 +132,29 @@ STEPS = {
     "kill bridge": Wire.kill_bridge,
     "kill engine": Wire.kill_engine,
 }
+PREVIEW_STEPS = [
+    "publish", "publish", "send", "arrive", "deliver", "acknowledge", "arrive corrupt", "deliver torn", "reconnect"
+]  # fmt: skip
 COMMON = ["publish", "send", "arrive", "deliver", "record", "acknowledge"]
 
 
-@settings(max_examples=1500, deadline=None)
-@given(st.lists(st.sampled_from(COMMON * 3 + list(STEPS)), max_size=120))
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(COMMON * 3 + list(STEPS)), min_size=50, max_size=120))
 def test_capture_loses_nothing_and_repeats_nothing_whatever_happens(steps: list[str]) -> None:
     wire = Wire(Mode.CAPTURE)
     for step in steps:
         STEPS[step](wire)
         assert wire.read == sorted(set(wire.read)), "a frame was delivered twice or out of order"
-        box = wire.outbox
+        box, inbox = wire.outbox, wire.inbox
         assert box.sent == box.acknowledged + box.dropped + box.unsettled
+        assert inbox.received == inbox.delivered + inbox.dropped + len(inbox.pending)
     wire.finish()
+    assert wire.read == sorted(set(wire.read))
     assert wire.disk == [2 * (i + 1) for i in range(wire.most_published)]
 
 
-@settings(max_examples=1000, deadline=None)
-@given(
-    st.lists(st.sampled_from(["publish", *COMMON, "arrive corrupt", "deliver torn", "reconnect"] * 2), max_size=120)
-)
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(PREVIEW_STEPS), min_size=50, max_size=120))
 def test_preview_accounts_for_every_frame_whatever_happens(steps: list[str]) -> None:
     wire = Wire(Mode.PREVIEW)
     for step in steps:

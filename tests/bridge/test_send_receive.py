@@ -19,6 +19,7 @@ import pytest
 import zmq
 import zmq.auth
 
+from renderlift.bridge import send
 from renderlift.bridge.connection import Curve
 from renderlift.bridge.errors import (
     ChannelError,
@@ -290,6 +291,16 @@ def test_capture_waits_once_the_credits_are_used_and_says_why() -> None:
             engine.publish(frame(5), timeout_s=0.3)
         assert engine.status.acknowledged == 2
         assert not engine.close(0.2), "frames 2 to 4 are not durable"
+
+
+def test_leaving_a_capture_with_frames_that_nobody_recorded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "LAST_FRAMES_S", 0.3)
+    with (
+        Receiver(ANY_PORT) as receiver,
+        pytest.raises(TransportError, match=r"1 captured frames were not acknowledged: .* has not acknowledged"),
+        publisher(receiver.endpoint) as engine,
+    ):
+        engine.publish(frame(0), timeout_s=5)
 
 
 def test_capture_without_a_bridge_says_so() -> None:
@@ -618,6 +629,40 @@ def test_with_keys_a_trusted_engine_is_served_and_another_is_told_why_not(tmp_pa
         without.close(0)
 
 
+def test_a_bridge_that_falls_silent_is_noticed() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as bridge:
+        port = bridge.bind_to_random_port("tcp://127.0.0.1")
+        engine = publisher(f"tcp://127.0.0.1:{port}", Mode.PREVIEW)
+        route, _ = bridge.recv_multipart()
+        bridge.send_multipart([route, (GOLDEN / "welcome.msgpack").read_bytes()])
+        assert engine.wait_connected(5)
+        assert wait_until(lambda: not engine.status.connected, 4.5)
+        assert "is gone" in engine.status.problem
+        engine.close(0)
+
+
+def test_a_session_the_bridge_has_forgotten_begins_again() -> None:
+    forgotten = encode(ErrorMessage("hello_needed", "this connection has not said hello yet", ""))
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as bridge:
+        bridge.setsockopt(zmq.RCVTIMEO, 5000)
+        port = bridge.bind_to_random_port("tcp://127.0.0.1")
+        engine = publisher(f"tcp://127.0.0.1:{port}", cameras=("main", "left"), shared_memory=False)
+        route, _ = bridge.recv_multipart()
+        bridge.send_multipart([route, (GOLDEN / "welcome.msgpack").read_bytes()])
+        assert engine.resume_index("left") == 70_001
+        engine.publish(frame(0), timeout_s=5)
+        first = bridge.recv_multipart()
+        bridge.send_multipart([route, forgotten])
+        _, again = bridge.recv_multipart()
+        assert msgpack.unpackb(again)["cameras"] == [
+            {"name": "main", "acknowledged": -1},
+            {"name": "left", "acknowledged": 70_000},
+        ]
+        bridge.send_multipart([route, (GOLDEN / "welcome.msgpack").read_bytes()])
+        assert bridge.recv_multipart() == first, "what was not acknowledged is sent again"
+        engine.close(0)
+
+
 def test_a_key_file_without_its_secret_half_is_named(tmp_path: Path) -> None:
     public, _ = keys(tmp_path, "bridge")
     with pytest.raises(SetupError, match=r"bridge.key holds no secret key"):
@@ -665,11 +710,14 @@ def test_wrong_use_is_said_at_once() -> None:
     with Receiver(ANY_PORT) as receiver, publisher(receiver.endpoint) as engine:
         good = frame(3)
         flow = {**good.channels, Channel.FLOW: np.zeros((4, 6, 2), np.float32)}
+        too_wide = {Channel.RGB: np.zeros((1, 16_385, 3), np.uint8)}
         small_depth = {**good.channels, Channel.DEPTH: np.zeros((2, 2, 1), np.float32)}
         with pytest.raises(ChannelError, match="flow not declared"):
             engine.publish(Frame(0, 0, 0, good.camera, flow))
         with pytest.raises(ChannelError, match="camera 'side' not declared"):
             engine.publish(frame(0, "side"))
+        with pytest.raises(ChannelError, match="16385 cannot travel"):
+            engine.publish(Frame(0, 0, 0, good.camera, too_wide))
         with pytest.raises(ChannelError, match="depth is"):
             engine.publish(Frame(0, 0, 0, good.camera, small_depth))
         engine.publish(good, timeout_s=5)

@@ -52,7 +52,7 @@ SLOTS_PER_CAMERA = 4  # two under way, one being read, one being written
 MAX_REMEMBERED_FRAMES = 4096  # whose time of publishing is kept for the latency of their result
 _REOPEN_S = 0.2  # between two attempts to connect
 _REFUSED_S = 2.0  # until hello is tried again after a refusal
-_OBJECTION_S = 0.5  # and after anything else the bridge did not like
+_OBJECTION_S = 0.5  # and after a message the bridge did not like
 _REFUSALS = ("version", "channel_mismatch", "session_taken", "full")
 
 
@@ -87,8 +87,9 @@ class Books:
         self.close_by_s: float | None = None
         self.closed_clean = False
 
-    def total(self, count: str) -> int:
-        return sum(getattr(outbox, count) for outbox in self.outboxes.values())
+    @property
+    def unsettled(self) -> int:
+        return sum(outbox.unsettled for outbox in self.outboxes.values())
 
     def note_published(self, camera: str, index: int) -> None:
         self.published_s[camera, index] = time.monotonic()
@@ -143,7 +144,7 @@ class Dialer:
 
     def _open_socket(self) -> None:
         self._socket = self._context.socket(zmq.DEALER)
-        set_options(self._socket, self._curve)
+        set_options(self._socket, self._endpoint, self._curve)
         if self._curve is not None:
             self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._curve.peers[0])
         # Our own window bounds what is queued; ZeroMQ must neither block nor drop.
@@ -155,7 +156,7 @@ class Dialer:
         for source in (self._socket, self._monitor, self._doorbell.fileno()):
             self._poller.register(source, zmq.POLLIN)
         self._opened_s = self._sent_s = self._hello_due_s = time.monotonic()
-        self._heard_s = self._hello_s = 0.0
+        self._heard_s = 0.0
         self._lost = False
 
     def _close_socket(self, linger_ms: int = 0) -> None:
@@ -283,11 +284,14 @@ class Dialer:
         elif error.code == "failed":
             with self._books.changed:
                 self._books.problem = error.message
+        elif error.code == "hello_needed":
+            if self._books.welcomed:
+                self._disconnected("the bridge has forgotten this session")
+                self._hello_due_s = 0.0
         else:
-            if error.code != "hello_needed":
-                _log.warning("the bridge objects: %s", error.message)
+            _log.warning("the bridge objects: %s", error.message)
             self._disconnected(error.message)
-            self._hello_due_s = max(time.monotonic(), self._hello_s + _OBJECTION_S)
+            self._hello_due_s = time.monotonic() + _OBJECTION_S
 
     def _refused(self, refusal: ProtocolError) -> None:
         if self._books.refusal is None:
@@ -306,20 +310,20 @@ class Dialer:
 
     def _say_what_is_due(self, now_s: float) -> None:
         if now_s >= self._hello_due_s:
-            self._say_hello(now_s)
+            self._say_hello()
         elif self._books.welcomed and self._books.names_changed:
             with self._books.changed:
                 names, self._books.names_changed = self._books.names, False
             self._send(Names(names))
-        elif now_s - self._sent_s >= HEARTBEAT_S and self._heard_s:
+        elif self._books.welcomed and now_s - self._sent_s >= HEARTBEAT_S:
             self._send(Heartbeat())
 
-    def _say_hello(self, now_s: float) -> None:
+    def _say_hello(self) -> None:
         with self._books.changed:
             cameras = tuple(CameraRow(box.name, box.acknowledged_index) for box in self._books.outboxes.values())
             names, self._books.names_changed = self._books.names, False
         self._send(msgspec.structs.replace(self._hello, cameras=cameras, names=names))
-        self._hello_s, self._hello_due_s = now_s, float("inf")
+        self._hello_due_s = float("inf")
 
     def _send_next(self, outbox: Outbox) -> bool:
         """Put one frame of this camera on the wire, if one may go; False if none may."""
@@ -354,13 +358,13 @@ class Dialer:
         return FrameHeader(
             session=self._hello.session,
             camera=outbox.name,
-            index=frame.index,
-            previous=outgoing.previous,
+            index=int(frame.index),  # it may be one of numpy's
+            previous=int(outgoing.previous),
             dropped=outbox.dropped,
-            engine_time_ns=frame.engine_time_ns,
-            capture_time_ns=frame.capture_time_ns,
-            world_from_camera=tuple(frame.camera.world_from_camera.ravel().tolist()),
-            image_from_camera=tuple(frame.camera.image_from_camera.ravel().tolist()),
+            engine_time_ns=int(frame.engine_time_ns),
+            capture_time_ns=int(frame.capture_time_ns),
+            world_from_camera=_numbers(frame.camera.world_from_camera),
+            image_from_camera=_numbers(frame.camera.image_from_camera),
             slot=slot,
             buffers=rows,
         )
@@ -401,11 +405,11 @@ class Dialer:
             if books.close_by_s is None:
                 return False
             nobody_there = not books.welcomed and self._hello.mode is Mode.PREVIEW
-            return nobody_there or books.total("unsettled") == 0 or time.monotonic() >= books.close_by_s
+            return nobody_there or books.unsettled == 0 or time.monotonic() >= books.close_by_s
 
     def _say_goodbye(self) -> None:
         with self._books.changed:
-            self._books.closed_clean = self._books.total("unsettled") == 0
+            self._books.closed_clean = self._books.unsettled == 0
             for outbox in self._books.outboxes.values():
                 if outbox.mode is Mode.PREVIEW:
                     outbox.drop_waiting()
@@ -419,4 +423,8 @@ class Dialer:
         self._doorbell.close()
         if self._ring is not None:
             self._ring.close()
-        self._disconnected("closed")
+        self._disconnected("closed" if self._books.closed_clean else self._books.why_waiting())
+
+
+def _numbers(matrix: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(matrix.astype(np.float64).ravel().tolist())

@@ -137,7 +137,7 @@ class Listener:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._guard = _guard(self._context, curve)
         self._socket = self._context.socket(zmq.ROUTER)
-        set_options(self._socket, curve)
+        set_options(self._socket, endpoint, curve)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         # Without this, what is sent to an engine that has gone vanishes silently.
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)

@@ -23,6 +23,8 @@ from renderlift.bridge.outbox import Outbox
 from renderlift.bridge.wire import (
     DEFAULT_ENDPOINT,
     MAX_FRAME_BYTES,
+    MAX_PART_BYTES,
+    MAX_SIDE,
     PROTOCOL_VERSION,
     CameraRow,
     Hello,
@@ -38,6 +40,8 @@ from renderlift.bridge.wire import (
 __all__ = ["Publisher", "PublisherStatus", "Result"]
 
 _log = logging.getLogger(__name__)
+
+LAST_FRAMES_S = 30.0  # for the bridge to write the last captured frames to disk
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,16 @@ class Publisher:
     def __enter__(self) -> "Publisher":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close. Raises TransportError if captured frames were never acknowledged: none is lost silently."""
+        if self._books.close_by_s is not None:
+            return
+        patient = self.mode is Mode.CAPTURE and kind is None
+        if not self.close(LAST_FRAMES_S if patient else 5.0) and patient:
+            raise TransportError(
+                f"{self._books.unsettled} captured frames were not acknowledged: {self._books.why_waiting()}",
+                fix="See why the bridge does not record, and capture again under the same session.",
+            )
 
     def publish(self, frame: Frame, *, timeout_s: float | None = None) -> bool:
         """Hand over a frame.
@@ -149,7 +161,9 @@ class Publisher:
                 self._wait_for_credit(outbox, timeout_s)
             self._books.note_published(frame.camera_name, frame.index)
             kept = outbox.put(frame)
-        self._doorbell.ring()
+            may_go = self._books.welcomed and outbox.is_ready(self._books.credits, time.monotonic())
+        if may_go:  # otherwise the thread would wake for nothing, and take the interpreter from the game loop
+            self._doorbell.ring()
         return kept
 
     def result(self, camera: str = "main") -> Result | None:
@@ -195,11 +209,12 @@ class Publisher:
     def status(self) -> PublisherStatus:
         books = self._books
         with books.changed:
+            outboxes = books.outboxes.values()
             return PublisherStatus(
                 connected=books.welcomed,
-                sent=books.total("sent"),
-                dropped=books.total("dropped"),
-                acknowledged=books.total("acknowledged"),
+                sent=sum(outbox.sent for outbox in outboxes),
+                dropped=sum(outbox.dropped for outbox in outboxes),
+                acknowledged=sum(outbox.acknowledged for outbox in outboxes),
                 results=books.result_count,
                 latency_ms=books.latency_ms,
                 shared_memory=books.ring_in_use,
@@ -230,9 +245,17 @@ class Publisher:
             raise ChannelError(
                 f"camera {frame.camera_name!r} not declared", fix="Name it in Publisher(cameras=...)."
             )
-        nbytes = sum(array.nbytes for array in frame.channels.values())
-        if nbytes > MAX_FRAME_BYTES:
-            raise ChannelError(f"a frame of {nbytes >> 20} MiB, at most {MAX_FRAME_BYTES >> 20} MiB can travel")
+        sizes = [array.nbytes for array in frame.channels.values()]
+        sides = [side for array in frame.channels.values() for side in array.shape[:2]]
+        if (
+            sum(sizes) > MAX_FRAME_BYTES
+            or max(sizes) > MAX_PART_BYTES
+            or not 1 <= min(sides) <= max(sides) <= MAX_SIDE
+        ):
+            raise ChannelError(
+                f"a frame of {sum(sizes) >> 20} MiB with sides from {min(sides)} to {max(sides)} cannot travel",
+                fix=f"Keep sides from 1 to {MAX_SIDE}, a channel under {MAX_PART_BYTES >> 20} MiB.",
+            )
 
     def _wait_for_credit(self, outbox: Outbox, timeout_s: float | None) -> None:
         books = self._books
