@@ -129,6 +129,16 @@ def test_things_come_into_the_demos_picture_and_leave_it() -> None:
         assert not seen[0] and seen[30:70].any() and not seen[-1], item.name
 
 
+def test_a_shorter_demo_is_the_beginning_of_the_longer_one() -> None:
+    short, full, long = (demo_courtyard(frames) for frames in (24, 96, 150))
+    for a, b, c in zip(short.objects, full.objects, long.objects, strict=True):
+        np.testing.assert_array_equal(object_pose(a, 20), object_pose(b, 20))
+        np.testing.assert_array_equal(object_pose(b, 95), object_pose(c, 95))
+        assert np.isfinite(c.world_from_object).all()
+    np.testing.assert_array_equal(short.world_from_camera, full.world_from_camera[:24])
+    np.testing.assert_allclose(long.world_from_camera[95 + 40], full.world_from_camera[95 - 40])
+
+
 def test_shipped_stills_have_the_demos_size_and_frames() -> None:
     stills = demo_truth()
     assert len(stills) >= 5
@@ -175,8 +185,8 @@ def test_textures_tile_without_a_seam() -> None:
 
 
 def test_a_spline_passes_its_knots_at_even_times() -> None:
-    knots = [(0, 0, 1), (2, 1, 1), (3, 3, 2)]
-    curve = spline(knots, 21)
+    knots = np.array([(0, 0, 1), (2, 1, 1), (3, 3, 2.0)])
+    curve = spline(knots, np.linspace(0, 1, 21))
     np.testing.assert_allclose(curve[[0, 10, 20]], knots, atol=1e-12)
     assert np.linalg.norm(np.diff(curve, axis=0), axis=1).max() < 0.5
 

@@ -25,12 +25,14 @@ def look_at(eyes: Points, targets: Points) -> NDArray[np.float64]:
     return poses
 
 
-def spline(knots: Sequence[Sequence[float]] | Points, frames: int) -> Points:
-    """A smooth curve (frames, 3) through knots (K, 3), evenly spaced in time (Catmull-Rom)."""
-    k = np.asarray(knots, np.float64)
-    padded = np.concatenate([2 * k[:1] - k[1:2], k, 2 * k[-1:] - k[-2:-1]])
-    s = np.linspace(0, len(k) - 1, frames)
-    i = np.minimum(s.astype(int), len(k) - 2)
+def spline(knots: Points, along: NDArray[np.float64]) -> Points:
+    """Points (T, 3) of a smooth curve through knots (K, 3), at shares `along` (T,) of its way in [0, 1].
+
+    Catmull-Rom; every knot is reached after an equal share.
+    """
+    padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
+    s = along * (len(knots) - 1)
+    i = np.clip(s.astype(int), 0, len(knots) - 2)
     t = (s - i)[:, None]
     a, b, c, d = (padded[i + j] for j in range(4))
     result: Points = 0.5 * (

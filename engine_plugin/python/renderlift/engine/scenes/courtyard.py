@@ -27,6 +27,7 @@ from renderlift.engine.scenes.meshes import arch_panel, block, box, lathe, merge
 from renderlift.engine.scenes.textures import Colour
 from renderlift.engine.scenes.things import Rng, Thing, named, placed, solid
 
+TAKE_S = 95 / FPS
 WEST, EAST, SOUTH, NORTH = -6.0, 6.0, -6.5, 5.0
 WALL_HEIGHT = 3.35
 BAYS = 5  # arches on each side
@@ -39,8 +40,14 @@ STONE: Colour = (0.58, 0.51, 0.41)
 CLAY: Colour = (0.5, 0.21, 0.11)
 SHUTTER: Colour = (0.08, 0.24, 0.32)
 # Beyond the arches: x, y, radius and height of hills; x, y and height of cypresses.
-HILLS = ((-70, 30, 50, 9), (-75, -30, 45, 7), (-40, 75, 50, 10), (60, 60, 50, 10), (75, 0, 40, 7))
-CYPRESSES = (
+HILLS: tuple[tuple[float, float, float, float], ...] = (
+    (-70, 30, 50, 9),
+    (-75, -30, 45, 7),
+    (-40, 75, 50, 10),
+    (60, 60, 50, 10),
+    (75, 0, 40, 7),
+)
+CYPRESSES: tuple[tuple[float, float, float], ...] = (
     (-10, 1.5, 5.5),
     (-12, 4.5, 7.0),
     (-14, 8, 8.5),
@@ -55,9 +62,12 @@ GRASS: Colour = (0.16, 0.2, 0.07)
 
 
 def demo_courtyard(frames: int = 96) -> Scene:
-    """The scene of the demo and of the README: `frames` frames over four seconds' worth of path."""
+    """The scene of the demo and of the README, at 24 frames per second.
+
+    The take is 96 frames long; fewer are its beginning, more go back and forth.
+    """
     rng = np.random.default_rng(2)
-    times = np.arange(frames) / FPS
+    times = TAKE_S - np.abs(TAKE_S - np.arange(frames) / FPS % (2 * TAKE_S))
     objects: list[SceneObject] = [*_ground(rng), *_west(rng), *_north(rng), *_east(rng), *_south(rng)]
     objects += placed(outdoor_things.fountain(rng), pose(FOUNTAIN))
     objects += _table(rng)
@@ -65,13 +75,13 @@ def demo_courtyard(frames: int = 96) -> Scene:
     objects += _corner_things(rng)
     objects += _lanterns(rng, times)
     objects += _ball(rng, times)
-    objects += _doves(times)
+    objects += _doves(frames)
     sun = light.sun_at(26, 201, 8.5)
     sky = Sky(zenith=(0.1, 0.26, 0.68), horizon=(0.62, 0.64, 0.64), ground=(0.26, 0.22, 0.15))
     return Scene(
         name="courtyard",
         objects=tuple(objects),
-        world_from_camera=_flight(frames),
+        world_from_camera=_flight(times),
         vertical_fov_deg=47.0,
         sky=sky,
         sun=sun,
@@ -81,14 +91,12 @@ def demo_courtyard(frames: int = 96) -> Scene:
     )
 
 
-def _flight(frames: int) -> NDArray[np.float64]:
-    eyes = spline(
-        [(-4.3, -5.2, 1.45), (-2.9, -5.0, 1.5), (-0.6, -4.6, 1.58), (1.9, -3.8, 1.72), (3.8, -2.3, 1.95)], frames
+def _flight(times: motions.Times) -> NDArray[np.float64]:
+    eyes = np.array(
+        [(-4.3, -5.2, 1.45), (-2.9, -5.0, 1.5), (-0.6, -4.6, 1.58), (1.9, -3.8, 1.72), (3.8, -2.3, 1.95)]
     )
-    targets = spline(
-        [(-0.6, -0.5, 1.05), (-0.3, 0.0, 1.1), (0.3, 1.0, 1.25), (0.1, 1.6, 1.3), (-0.9, 1.9, 1.25)], frames
-    )
-    return look_at(eyes, targets)
+    targets = np.array([(-0.6, -0.5, 1.05), (-0.3, 0, 1.1), (0.3, 1, 1.25), (0.1, 1.6, 1.3), (-0.9, 1.9, 1.25)])
+    return look_at(spline(eyes, times / TAKE_S), spline(targets, times / TAKE_S))
 
 
 def _ground(rng: Rng) -> Thing:
@@ -99,15 +107,13 @@ def _ground(rng: Rng) -> Thing:
     x, y, _ = FOUNTAIN
     soil = textures.ground(rng, (0.17, 0.19, 0.08), (0.26, 0.23, 0.12), 128)
     hills = [
-        solid(f"hill {i}", "land", moved(_hill(r, h), hx, hy, -0.4), soil, metres=6, roughness=0.95)
-        for i, (hx, hy, r, h) in enumerate(HILLS)
+        solid(f"hill {i}", "land", moved(_hill(radius, height), x, y, -0.4), soil, metres=6, roughness=0.95)
+        for i, (x, y, radius, height) in enumerate(HILLS)
     ]
     needles = textures.mix((0.06, 0.12, 0.04), (0.025, 0.055, 0.02), textures.noise(rng, 64, detail=1.2))
     trees = [
-        solid(
-            f"cypress {i}", "tree", moved(_cypress(rng, 5.5 + 1.5 * (i % 3)), tx, ty, -0.3), needles, roughness=0.7
-        )
-        for i, (tx, ty) in enumerate(CYPRESSES)
+        solid(f"cypress {i}", "tree", moved(_cypress(rng, height), x, y, -0.3), needles, roughness=0.7)
+        for i, (x, y, height) in enumerate(CYPRESSES)
     ]
     return (
         *hills,
@@ -524,15 +530,18 @@ def _ball(rng: Rng, times: motions.Times) -> Thing:
     return placed((solid("ball", "ball", mesh, panels, roughness=0.3),), path)
 
 
-def _doves(times: motions.Times) -> list[SceneObject]:
-    """Three doves that swoop in over the eastern roof and out over the western arches."""
+def _doves(frames: int) -> list[SceneObject]:
+    """Three doves that swoop in over the eastern roof and out over the western arches, once."""
     result: list[SceneObject] = []
     swoop = np.array(
         [(15, 3.4, 9.5), (9, 2.6, 5), (4, 1.8, 3.5), (-0.5, 1, 3.1), (-5, 0.4, 3.9), (-11, 0, 5.5), (-17, 0, 8)]
     )
+    step = 1e-3
+    along = np.clip(np.arange(frames) / FPS / TAKE_S, step, 1 - step)
     for number, behind in enumerate(([0, 0, 0], [1.3, -0.8, 0.45], [1.7, 0.7, 0.25])):
-        path = motions.following(spline(swoop + behind, len(times)))
-        result += named(placed(_dove(), path), f"dove {number} ")
+        way = swoop + behind
+        ahead = spline(way, along + step) - spline(way, along - step)
+        result += named(placed(_dove(), motions.following(spline(way, along), ahead)), f"dove {number} ")
     return result
 
 

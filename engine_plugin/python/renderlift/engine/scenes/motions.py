@@ -22,10 +22,9 @@ def gliding(start: NDArray[np.float64], velocity: NDArray[np.float64], times_s: 
     return poses
 
 
-def following(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Along points (T, 3), with +x ahead and upright."""
-    ahead = np.gradient(curve, axis=0)
-    ahead /= np.linalg.norm(ahead, axis=-1, keepdims=True)
+def following(curve: NDArray[np.float64], ahead: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At points (T, 3), with +x along `ahead` (T, 3) and upright."""
+    ahead = ahead / np.linalg.norm(ahead, axis=-1, keepdims=True)
     left = np.cross((0.0, 0.0, 1.0), ahead)
     left /= np.linalg.norm(left, axis=-1, keepdims=True)
     poses = np.tile(np.eye(4), (len(curve), 1, 1))
