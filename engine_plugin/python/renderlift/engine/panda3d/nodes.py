@@ -137,8 +137,9 @@ def _object_of(path: NodePath, scene: NodePath) -> NodePath:
 
 
 def _class_from_name(name: str) -> str:
-    """`tree.012` and `tree_3` are trees."""
-    return re.sub(r"[\s._\-]*\d*$", "", name) or name or "unnamed"
+    """`tree.012`, `tree_3` and the model `tree.egg` are trees."""
+    stem = re.sub(r"\.(bam|egg|gltf|glb|obj|dae)(\.pz)?$", "", name)
+    return re.sub(r"[\s._\-]*\d*$", "", stem) or stem or "unnamed"
 
 
 def _id_table(instances: Iterable[IdName], class_ids: Mapping[str, int]) -> tuple[IdName, ...]:
