@@ -90,7 +90,7 @@ def new_game() -> Iterator[Callable[..., Game]]:
         output.setClearColor(core.LVecBase4f(0.2, 0.4, 0.6, 1))
         root = core.NodePath("world")
         root.setShader(core.Shader.make(core.Shader.SL_GLSL, *GAME_SHADER))
-        root.setAntialias(core.AntialiasAttrib.MAuto)
+        root.setAntialias(core.AntialiasAttrib.MMultisample)
         lens = core.PerspectiveLens()
         lens.setFilmSize(width / height, 1.0)
         lens.setFocalLength(0.8)

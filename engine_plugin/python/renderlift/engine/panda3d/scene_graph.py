@@ -85,7 +85,7 @@ class Stage:
         self.class_ids.setdefault(LAMP_CLASS, len(self.class_ids) + 1)
         self._size = (output.getYSize(), output.getXSize())
         self._world = self.camera.getTop().attachNewNode("scene")
-        self._world.setAntialias(core.AntialiasAttrib.MAuto)
+        self._world.setAntialias(core.AntialiasAttrib.MMultisample)
         self._nodes = _add_objects(self._world, scene)
         _add_lamps(self._world, scene, first_id=len(scene.objects) + 1)
         self._shadow = SunShadow(scene, scene.sun, self._world, output) if scene.sun is not None else None
