@@ -75,8 +75,7 @@ def demo(
 
         renderlift demo -o /tmp/demo --frames 24 --no-open
     """
-    with telling(as_json, debug) as events:
-        options.interrupt_on_terminate()
+    with telling(as_json, debug) as events, options.interrupted_by_terminate():
         from renderlift.bridge.demo import Demo, run_demo
 
         given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
@@ -120,7 +119,7 @@ def serve(
         renderlift serve --record shots/take1 --video take1.mp4 --once
     """
     options.check_clip(length, overlap)
-    with telling(as_json, debug) as events, options.stopping(events) as stop:
+    with telling(as_json, debug) as events, options.stopping() as stop:
         from contextlib import ExitStack
 
         from renderlift.bridge.films import Films
@@ -171,7 +170,7 @@ def capture(
     """
     from renderlift.bridge.capture import capture as capture_scene
 
-    with telling(as_json, debug) as events, options.stopping(events) as stop:
+    with telling(as_json, debug) as events, options.stopping() as stop:
         count = capture_scene(engine, scene, output, frames=frames, size=size, events=events, stop=stop)
         events.tell("captured", f"{count} frames in {output}", recording=output, frames=count)
         if stop.is_set():
@@ -194,7 +193,7 @@ def record(
 
     renderlift record take1 --once --json
     """
-    with telling(as_json, debug) as events, options.stopping(events) as stop:
+    with telling(as_json, debug) as events, options.stopping() as stop:
         from renderlift.bridge.capture import record_engines
 
         dropped = record_engines(
@@ -226,7 +225,7 @@ def play(
         raise typer.BadParameter("--speed must be above 0")
     if mode not in ("preview", "capture"):
         raise typer.BadParameter("--mode is preview or capture")
-    with telling(as_json, debug) as events, options.stopping(events) as stop:
+    with telling(as_json, debug) as events, options.stopping() as stop:
         from renderlift.bridge.errors import TransportError
         from renderlift.bridge.play import ReplaySession
         from renderlift.bridge.play import play as replay
@@ -313,8 +312,7 @@ def enhance(
         renderlift enhance take1 -o pictures --steps 8 --seed 7
     """
     options.check_clip(length, overlap)
-    with telling(as_json, debug) as events:
-        options.interrupt_on_terminate()
+    with telling(as_json, debug) as events, options.interrupted_by_terminate():
         from renderlift.bridge.enhance import enhance as enhance_recording
         from renderlift.bridge.record import summarize
         from renderlift.bridge.renderer import load_renderer

@@ -1,7 +1,6 @@
 """Command-line options that several commands share."""
 
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Generator
@@ -127,28 +126,32 @@ def telling(as_json: bool, debug: bool) -> Generator["Events"]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def interrupt_on_terminate() -> None:
+@contextmanager
+def interrupted_by_terminate() -> Generator[None]:
     """Let SIGTERM do what Ctrl-C does, so that children are stopped and files closed."""
 
     def interrupt(number: int, at: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def stopping(ask: "Events") -> Generator[threading.Event]:
+def stopping() -> Generator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets; the second one ends the process at once."""
     stop = threading.Event()
 
     def on_signal(number: int, at: FrameType | None) -> None:
+        # Nothing is said here, for the signal may have come in the middle of a line.
         if stop.is_set():
             # Recordings and films are whole up to their last frame at any time.
-            sys.stderr.flush()
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stop.set()
-        ask.tell("stopping", "Finishing the clip at work; once more to leave at once.")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

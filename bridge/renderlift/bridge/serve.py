@@ -178,6 +178,7 @@ class _Works:
         self._tallies: dict[Stream, Tally] = {}
         self._newest = NewestFrames(self._arrivals(Mode.PREVIEW), length=service.preview_length)
         self._backlog = Backlog(recorder.path if recorder else None)
+        self._stopping = False
         self._left_out = 0
         self._told: list[StreamProgress] = []
         self._error: BaseException | None = None
@@ -224,6 +225,9 @@ class _Works:
     def look_after(self) -> None:
         """Tell how far it is; once stopped, only the clips at work are finished."""
         if self._stop.is_set():
+            if not self._stopping:
+                self._events.tell("stopping", "Finishing the clip at work; Ctrl-C once more to leave at once.")
+            self._stopping = True
             self._left_out += self._backlog.abandon()
         rows = [self._progress(row) for row in self._receiver.streams]
         if rows == self._told:

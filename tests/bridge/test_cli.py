@@ -1,0 +1,233 @@
+"""What the user types, and what comes back: words, events, exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from renderlift.bridge import cli, wire
+from renderlift.bridge.frame import CameraPose, Channel, Frame
+from renderlift.bridge.record import Recorder, read_frames
+from renderlift.bridge.video import read_video
+
+COMMANDS = ("demo", "serve", "capture", "record", "play", "info", "enhance", "doctor")
+ANY_PORT = "tcp://127.0.0.1:*"
+SLOW_RENDERER = """
+import time
+
+def load():
+    def render(clip):
+        time.sleep(0.3)
+        return clip.channels["rgb"]
+    return render
+"""
+
+
+def frame(index: int) -> Frame:
+    pixels = np.full((16, 24, 3), index * 2, np.uint8)
+    pose = CameraPose(np.eye(4), np.eye(3))
+    return Frame(index, index * 40_000_000, index, pose, {Channel.RGB: pixels}, engine="test", session="run1")
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    with Recorder(tmp_path / "take1") as recorder:
+        for index in range(40):
+            recorder.write(frame(index))
+    return tmp_path / "take1"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def events_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@contextmanager
+def started(*arguments: object, **options: Any) -> Generator["subprocess.Popen[str]"]:
+    """`renderlift ARGUMENTS` as a process of its own."""
+    command = [sys.executable, "-m", "renderlift.bridge.cli", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_event(stream: IO[str] | None, name: str) -> dict[str, Any]:
+    assert stream is not None
+    for line in stream:
+        event = json.loads(line)
+        if event["event"] == name:
+            return event
+    raise AssertionError(f"no event {name}")
+
+
+def test_the_command_line_starts_without_the_packages_that_take_long() -> None:
+    script = "import sys, renderlift.bridge.cli; print({'numpy', 'zmq', 'cv2', 'av', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_address_in_the_help_is_that_of_the_protocol() -> None:
+    assert cli.DEFAULT_ENDPOINT == wire.DEFAULT_ENDPOINT
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_shows_how_to_use_it(command: str) -> None:
+    told = run(command, "--help")
+    assert told.exit_code == 0
+    assert f"renderlift {command}" in told.stdout.replace("Usage: root", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["demo", "--size", "big"],
+        ["demo", "--frames", "1"],
+        ["serve", "--length", "3", "--overlap", "3"],
+        ["serve", "--key", "mine.key_secret"],
+        ["play", "take1", "--speed", "0"],
+        ["play", "take1", "--mode", "fast"],
+        ["enhance", "take1"],
+    ],
+)
+def test_a_wrong_command_line_exits_with_2(arguments: Sequence[str]) -> None:
+    told = run(*arguments)
+    assert told.exit_code == 2
+    assert "Error" in told.stderr
+
+
+def test_an_error_is_its_message_and_its_fix_without_a_traceback(tmp_path: Path) -> None:
+    told = run("enhance", tmp_path / "nothing", "-o", tmp_path / "out.mp4")
+    assert told.exit_code == 1
+    assert "error: there is no recording at" in told.stderr
+    assert "fix: Name a folder" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_debug_shows_where_an_error_arose(tmp_path: Path) -> None:
+    told = run("info", tmp_path / "nothing", "--debug")
+    assert told.exit_code == 1
+    assert "Traceback" in told.stderr
+
+
+def test_with_json_an_error_is_an_event_too(tmp_path: Path) -> None:
+    told = run("info", tmp_path / "nothing", "--json")
+    assert told.exit_code == 1
+    [event] = events_of(told.stdout)
+    assert (event["event"], event["kind"]) == ("error", "RecordingError")
+    assert event["fix"]
+
+
+def test_info_says_what_a_recording_holds(recording: Path) -> None:
+    told = run("info", recording)
+    assert told.exit_code == 0
+    assert "40 frames" in told.stdout
+    assert "24x16" in told.stdout.replace("\n", "")
+    [event] = events_of(run("info", recording, "--json").stdout)
+    assert (event["frames"], event["whole"], event["missing"]) == (40, True, [[]])
+
+
+def test_info_of_a_recording_with_gaps_exits_with_3_and_names_them(recording: Path) -> None:
+    with Recorder(recording) as recorder:
+        recorder.write(frame(45))
+    told = run("info", recording, "--json")
+    assert told.exit_code == 3
+    assert events_of(told.stdout)[0]["missing"] == [[[40, 44]]]
+
+
+def test_enhance_writes_every_frame(recording: Path, tmp_path: Path) -> None:
+    told = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity", "--side-by-side")
+    assert told.exit_code == 0, told.stderr
+    pictures = list(read_video(tmp_path / "out.mp4"))
+    assert len(pictures) == 40
+    assert pictures[0].shape == (16, 48, 3)
+    told = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity")
+    assert told.exit_code == 1
+    assert "--restart" in told.stderr
+
+
+def test_an_option_that_the_renderer_does_not_have_is_an_error(recording: Path, tmp_path: Path) -> None:
+    told = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity", "--steps", "4")
+    assert told.exit_code == 1
+    assert "steps" in told.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT between processes there")
+def test_an_interrupted_enhance_exits_with_130_and_goes_on_later(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow_look.py").write_text(SLOW_RENDERER)
+    arguments = ("enhance", recording, "-o", "out.mp4", "--render", "slow_look:load", "--json")
+    # `python -m` finds modules in the folder it is started in.
+    with started(*arguments, cwd=tmp_path) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if json.loads(line).get("done", 0) > 0:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    with started(*arguments, cwd=tmp_path) as process:
+        enhanced = next_event(process.stdout, "enhanced")["enhanced"]
+        assert process.wait(20) == 0
+    assert enhanced["frames"] == 40
+    assert enhanced["reused_frames"] > 0
+    assert len(list(read_video(tmp_path / "out.mp4"))) == 40
+
+
+def test_a_recording_played_to_a_recorder_arrives_whole(recording: Path, tmp_path: Path) -> None:
+    with started("record", tmp_path / "copy", "--endpoint", ANY_PORT, "--once", "--json") as recorder:
+        endpoint = next_event(recorder.stdout, "listening")["endpoint"]
+        told = run("play", recording, "--endpoint", endpoint, "--mode", "capture", "--speed", "inf", "--json")
+        assert told.exit_code == 0, told.stderr
+        assert next_event(recorder.stdout, "recorded")["frames"] == 40
+        assert recorder.wait(20) == 0
+    copies, originals = list(read_frames(tmp_path / "copy")), list(read_frames(recording))
+    assert [copy.index for copy in copies] == list(range(40))
+    for copy, original in zip(copies, originals, strict=True):
+        assert np.array_equal(copy.channels[Channel.RGB], original.channels[Channel.RGB])
+
+
+def test_playing_to_no_bridge_says_how_to_start_one(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "CONNECT_S", 0.2)
+    told = run("play", recording, "--endpoint", "tcp://127.0.0.1:9")
+    assert told.exit_code == 1
+    assert "renderlift serve --endpoint tcp://127.0.0.1:9" in told.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals between processes there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_service_that_is_stopped_ends_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    with started(
+        "serve", "--endpoint", ANY_PORT, "--render", "identity", "--json", "--record", tmp_path / "rec"
+    ) as process:
+        next_event(process.stdout, "ready")
+        process.send_signal(number)
+        served = next_event(process.stdout, "served")["served"]
+        assert process.wait(20) == 0
+    assert served == {"rendered": 0, "failed": 0, "left_out": 0}
+
+
+def test_a_taken_address_is_an_error_that_names_the_option() -> None:
+    with started("serve", "--endpoint", ANY_PORT, "--render", "identity", "--json") as process:
+        endpoint = next_event(process.stdout, "listening")["endpoint"]
+        told = run("serve", "--endpoint", endpoint, "--render", "identity")
+    assert told.exit_code == 1
+    assert "--endpoint" in told.stderr
+
+
+def test_an_engine_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path: Path) -> None:
+    told = run("capture", "quake", "e1m1", "-o", tmp_path / "take")
+    assert told.exit_code == 1
+    assert "panda3d" in told.stderr
