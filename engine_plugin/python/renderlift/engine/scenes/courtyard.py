@@ -24,10 +24,11 @@ from renderlift.engine.scenes import (
     things,
 )
 from renderlift.engine.scenes.camera_paths import FPS, look_at, spline
+from renderlift.engine.scenes.colours import Rng
 from renderlift.engine.scenes.courtyard_walls import BAYS, CLAY, EAST, FOUNTAIN, NORTH, WEST
 from renderlift.engine.scenes.meshes import box, lathe, merged, moved, pose, rounded_box
 from renderlift.engine.scenes.textures import Colour
-from renderlift.engine.scenes.things import Rng, Thing, named, placed, solid
+from renderlift.engine.scenes.things import Thing, named, placed, solid
 
 TAKE_S = 95 / FPS
 TABLE = (-2.5, -2.1, 0.0)

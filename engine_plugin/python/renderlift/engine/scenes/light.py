@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.engine.scene import Lamp, Sky, Sun
+from renderlift.engine.scenes.colours import Rng
 from renderlift.engine.scenes.meshes import pose
 from renderlift.engine.scenes.textures import Colour, times
-
-Rng = np.random.Generator
 
 # A picture is well exposed where a mid surface lands here before the tone curve.
 MID_LEVEL = 0.24

@@ -149,7 +149,7 @@ def _from_grid(
     )
 
 
-def lathe(profile: Sequence[tuple[float, float]], segments: int = 32) -> Mesh:
+def lathe(profile: Sequence[tuple[float, float]] | NDArray[np.float64], segments: int = 32) -> Mesh:
     """A profile of (radius, z) points, bottom outside first, turned about Z.
 
     Corners sharper than 40 degrees stay sharp, others are shaded smooth.

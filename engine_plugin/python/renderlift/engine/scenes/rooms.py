@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.engine.scene import Lamp, Scene, SceneObject, Sky, Sun
+from renderlift.engine.scene import FloatArray, Lamp, Scene, SceneObject, Sky, Sun
 from renderlift.engine.scenes import (
     colours,
     furniture,
@@ -17,8 +17,9 @@ from renderlift.engine.scenes import (
     things,
 )
 from renderlift.engine.scenes.camera_paths import FPS, Points
+from renderlift.engine.scenes.colours import Rng, any_colour
 from renderlift.engine.scenes.meshes import block, pose
-from renderlift.engine.scenes.things import Rng, any_colour, placed, solid
+from renderlift.engine.scenes.things import placed, solid
 
 REFLECTANCE = 0.45  # of a furnished room, on average
 
@@ -134,9 +135,7 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
     return result, area
 
 
-def _window_wall(
-    rng: Rng, length: float, h: float, t: float, texture: things.FloatArray
-) -> tuple[things.Thing, float]:
+def _window_wall(rng: Rng, length: float, h: float, t: float, texture: FloatArray) -> tuple[things.Thing, float]:
     """A wall with an open window: no pane, so that the light inside is clean."""
     width = min(float(rng.uniform(1.0, 2.6)), length - 1.2)
     middle = float(rng.uniform(-1, 1)) * (length - width - 1.0) / 2

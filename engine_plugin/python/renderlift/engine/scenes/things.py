@@ -66,74 +66,45 @@ def surface(rng: Rng, colour: Colour) -> FloatArray:
     return textures.plain(colour)
 
 
+# Profiles (radius, z) of unit size, bottom outside first.
+# fmt: off
+BOWL = np.array([(0, 0), (0.4, 0), (0.75, 0.25), (1, 0.65), (0.96, 0.66), (0.7, 0.3), (0, 0.08)])
+CUP = np.array([(0, 0), (0.7, 0), (1, 0.3), (1.05, 2), (0.95, 2), (0.85, 0.4), (0, 0.25)])
+CANDLESTICK = np.array([
+    (0, 0), (0.35, 0), (0.33, 0.06), (0.06, 0.12), (0.05, 0.4), (0.1, 0.45), (0.05, 0.5), (0.05, 0.8),
+    (0.16, 0.85), (0.16, 0.88), (0.07, 0.88), (0.07, 1), (0, 1),
+])
+# fmt: on
+METALS: tuple[Colour, ...] = ((0.9, 0.6, 0.25), (0.85, 0.85, 0.86), (0.8, 0.42, 0.26), (0.6, 0.58, 0.55))
+
+
 def ornament(rng: Rng, height: float) -> Thing:
-    """A small thing for a table or a shelf: vase, bowl, ball, cup, box, candlestick."""
-    kind = int(rng.integers(7))
+    """A small thing for a table or a shelf: vase, bowl, ball, cup, case or candlestick."""
+    name = str(rng.choice(["vase", "vase", "bowl", "ball", "cup", "case", "candlestick"]))
     base = textures.plain(any_colour(rng)) if rng.random() < 0.6 else surface(rng, any_colour(rng))
     metallic = float(rng.random() < 0.3)
-    rough = float(rng.uniform(0.12, 0.6))
     if metallic:
-        base = textures.plain(
-            [(0.9, 0.6, 0.25), (0.85, 0.85, 0.86), (0.8, 0.42, 0.26), (0.6, 0.58, 0.55)][int(rng.integers(4))]
-        )
-    if kind <= 1:
-        return (solid("vase", "vase", vase(rng, height), base, metres=0.2, roughness=rough, metallic=metallic),)
-    if kind == 2:
-        r = height * 0.8
-        bowl = [
-            (0, 0),
-            (r * 0.4, 0),
-            (r * 0.75, r * 0.25),
-            (r, r * 0.65),
-            (r * 0.96, r * 0.66),
-            (r * 0.7, r * 0.3),
-            (0, r * 0.08),
-        ]
-        return (solid("bowl", "bowl", lathe(bowl, 32), base, metres=0.2, roughness=rough, metallic=metallic),)
-    if kind == 3:
-        ball = moved(meshes.sphere(height / 2), 0, 0, height / 2)
-        return (solid("ball", "ball", ball, base, metres=0.25, roughness=rough, metallic=metallic),)
-    if kind == 4:
+        base = textures.plain(METALS[int(rng.integers(len(METALS)))])
+    mesh = _ornament_mesh(rng, name, height)
+    return (solid(name, name, mesh, base, metres=0.2, roughness=float(rng.uniform(0.12, 0.6)), metallic=metallic),)
+
+
+def _ornament_mesh(rng: Rng, name: str, height: float) -> Mesh:
+    if name == "vase":
+        return vase(rng, height)
+    if name == "bowl":
+        return lathe(BOWL * 0.8 * height, 32)
+    if name == "ball":
+        return moved(meshes.sphere(height / 2), 0, 0, height / 2)
+    if name == "cup":
         r = min(0.045, height / 2)
-        cup = [
-            (0, 0),
-            (r * 0.7, 0),
-            (r, r * 0.3),
-            (r * 1.05, r * 2),
-            (r * 0.95, r * 2),
-            (r * 0.85, r * 0.4),
-            (0, r * 0.25),
-        ]
-        ring = meshes.transformed(
-            meshes.torus(r * 0.55, r * 0.12, 20), meshes.pose((r * 1.2, 0, r * 1.1), tilt_deg=90)
-        )
-        return (solid("cup", "cup", merged([lathe(cup, 28), ring]), base, metres=0.1, roughness=0.2),)
-    if kind == 5:
-        size = rng.uniform(0.5, 1, 3) * height
-        return (
-            solid(
-                "case", "box", rounded_box(*size, radius=0.01), base, metres=0.2, roughness=rough, metallic=metallic
-            ),
-        )
-    h = height
-    stick = [
-        (0, 0),
-        (0.35 * h, 0),
-        (0.33 * h, 0.06 * h),
-        (0.06 * h, 0.12 * h),
-        (0.05 * h, 0.4 * h),
-        (0.1 * h, 0.45 * h),
-    ]
-    stick += [
-        (0.05 * h, 0.5 * h),
-        (0.05 * h, 0.8 * h),
-        (0.16 * h, 0.85 * h),
-        (0.16 * h, 0.88 * h),
-        (0.07 * h, 0.88 * h),
-        (0.07 * h, h),
-        (0, h),
-    ]
-    return (solid("candlestick", "candlestick", lathe(stick, 24), base, roughness=rough, metallic=metallic),)
+        handle = meshes.torus(r * 0.55, r * 0.12, 20)
+        upright = meshes.pose((r * 1.2, 0, r * 1.1), tilt_deg=90)
+        return merged([lathe(CUP * r, 28), meshes.transformed(handle, upright)])
+    if name == "case":
+        x, y, z = rng.uniform(0.5, 1, 3) * height
+        return rounded_box(x, y, z, radius=0.01)
+    return lathe(CANDLESTICK * height, 24)
 
 
 def vase(rng: Rng, height: float) -> Mesh:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from renderlift.engine.scene import Scene, SceneObject
+from renderlift.engine.scene import FloatArray, Scene, SceneObject
 from renderlift.engine.scenes import (
     colours,
     furniture,
@@ -65,7 +65,7 @@ def courtyard(rng: Rng, name: str, frames: int) -> Scene:
     return open_air.outdoor_scene(rng, name, frames, objects, propose)
 
 
-def _corners(w: float, d: float, h: float, wall: things.FloatArray) -> things.Thing:
+def _corners(w: float, d: float, h: float, wall: FloatArray) -> things.Thing:
     """Blocks that close the corners behind the arcades."""
     t = 2.1
     result: list[SceneObject] = []
@@ -98,7 +98,7 @@ def _paving(rng: Rng, size: float) -> SceneObject:
     )
 
 
-def arcade(rng: Rng, length: float, height: float, wall: things.FloatArray, depth: float = 1.8) -> things.Thing:
+def arcade(rng: Rng, length: float, height: float, wall: FloatArray, depth: float = 1.8) -> things.Thing:
     """Arches on columns along x at y = 0, with a back wall, a ceiling and a roof edge behind."""
     count = max(2, round(length / 2.3))
     bay = length / count
