@@ -1,12 +1,15 @@
 """Kill the bridge, or the engine, at random moments of a capture; then count what reached the disk.
 
     python benchmarks/kill_bridge.py                      # 50 kills of the bridge, about two minutes
-    python benchmarks/kill_bridge.py --kills 10 --engine-kills 10
+    python benchmarks/kill_bridge.py --kills 10 --engine-kills 10 --pauses 5
 
 A real engine process captures without pause, a real bridge process records. `kill -9`
 hits one of them 0.3 to 2 s after it was started, at times during its start, and it is
-started again at once. At the end the recording is read: every frame the engine made must
-be there once, with its own pixels. Exits with 1 if one is lost, doubled or damaged.
+started again at once. A pause stops the bridge for longer than the engine waits for a sign
+of life, and then lets it go on with what it holds.
+
+At the end the recording is read: every frame the engine made must be there once, with its
+own pixels. Exits with 1 if one is lost, doubled or damaged.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from renderlift.bridge.connection import LIVENESS_S
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.receive import Receiver
 from renderlift.bridge.record import Recorder, read_frames
@@ -38,6 +42,7 @@ HEIGHT, WIDTH = 24, 32
 class Outcome:
     bridge_kills: int
     engine_kills: int
+    pauses: int
     frames: int  # made by the engine, over all cameras
     lost: int
     doubled: int
@@ -104,7 +109,7 @@ def be_the_engine(endpoint: str, stop_file: str) -> None:
     print(index)
 
 
-def run(bridge_kills: int, engine_kills: int, seed: int, folder: Path) -> Outcome:
+def run(bridge_kills: int, engine_kills: int, pauses: int, seed: int, folder: Path) -> Outcome:
     """Let both processes work while they are killed in turn, then read the recording."""
     start_s = time.monotonic()
     stop_file, recording, doubled_file = folder / "stop", folder / "recording", folder / "doubled"
@@ -118,14 +123,19 @@ def run(bridge_kills: int, engine_kills: int, seed: int, folder: Path) -> Outcom
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     moments = random.Random(seed)
-    victims = ["bridge"] * bridge_kills + ["engine"] * engine_kills
-    moments.shuffle(victims)
+    events = ["bridge"] * bridge_kills + ["engine"] * engine_kills + ["pause"] * pauses
+    moments.shuffle(events)
     processes = {role: start(role) for role in ("bridge", "engine")}
-    for victim in victims:
+    for event in events:
         time.sleep(moments.uniform(0.3, 2.0))
-        processes[victim].send_signal(signal.SIGKILL)
-        processes[victim].communicate()
-        processes[victim] = start(victim)
+        if event == "pause":
+            processes["bridge"].send_signal(signal.SIGSTOP)
+            time.sleep(moments.uniform(LIVENESS_S, LIVENESS_S + 2))
+            processes["bridge"].send_signal(signal.SIGCONT)
+        else:
+            processes[event].send_signal(signal.SIGKILL)
+            processes[event].communicate()
+            processes[event] = start(event)
     time.sleep(2.0)
     stop_file.touch()
     made, _ = processes["engine"].communicate(timeout=120)
@@ -136,6 +146,7 @@ def run(bridge_kills: int, engine_kills: int, seed: int, folder: Path) -> Outcom
     return Outcome(
         bridge_kills=bridge_kills,
         engine_kills=engine_kills,
+        pauses=pauses,
         frames=int(made) * len(CAMERAS),
         lost=lost,
         doubled=len(doubled_file.read_text().splitlines()),
@@ -161,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="of the bridge")
     parser.add_argument("--engine-kills", type=int, default=0)
+    parser.add_argument("--pauses", type=int, default=0, help="of the bridge")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--be-the-bridge", nargs=3, help=argparse.SUPPRESS)
@@ -172,7 +184,7 @@ def main() -> None:
         be_the_engine(*options.be_the_engine)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            outcome = run(options.kills, options.engine_kills, options.seed, Path(folder))
+            outcome = run(options.kills, options.engine_kills, options.pauses, options.seed, Path(folder))
         table = "\n".join(f"{name:14} {value}" for name, value in asdict(outcome).items())
         print(json.dumps(asdict(outcome)) if options.json else table)
         raise SystemExit(0 if outcome.is_clean else 1)

@@ -61,17 +61,17 @@ class Wire:
         verdict = self.inbox.judge(head)
         if verdict is Verdict.NEXT and not corrupt:
             self.inbox.put(Arrival(head, POSE, {}, None, self.now_s))
-        elif verdict is Verdict.NEXT or (verdict is Verdict.GAP and self.inbox.tells_gap()):
-            self.inbox.tells_gap()
+        elif verdict is Verdict.NEXT or (verdict is Verdict.GAP and self.inbox.ask_again()):
+            self.inbox.ask_again()
             self.outbox.refuse(head.index, self.now_s)
 
-    def deliver(self, *, torn: bool = False) -> None:
+    def deliver(self, *, torn: bool = False, nack_lost: bool = False) -> None:
         if not self.inbox.pending:
             return
         taken = self.inbox.take(self.now_s)
         if torn:
             self.inbox.tear(taken)
-            if self.mode is Mode.CAPTURE:
+            if self.mode is Mode.CAPTURE and not nack_lost:
                 self.outbox.refuse(taken.header.index, self.now_s)
             return
         self.read.append(taken.header.index)
@@ -86,6 +86,10 @@ class Wire:
         index = self.inbox.due_ack(self.now_s)
         if index is not None:
             self.outbox.settle(index)
+
+    def beat(self) -> None:
+        if self.inbox.lacks_frames:
+            self.outbox.refuse(self.inbox.last_received + 1, self.now_s)
 
     def reconnect(self) -> None:
         self.flying.clear()
@@ -114,6 +118,7 @@ class Wire:
             self.deliver()
             self.record()
             self.acknowledge()
+            self.beat()
             if self.published == self.most_published and not self.outbox.unsettled and not self.inbox.pending:
                 return
         raise AssertionError("frames are stuck")
@@ -126,6 +131,8 @@ STEPS = {
     "arrive corrupt": lambda wire: wire.arrive(corrupt=True),
     "deliver": Wire.deliver,
     "deliver torn": lambda wire: wire.deliver(torn=True),
+    "deliver torn, nack lost": lambda wire: wire.deliver(torn=True, nack_lost=True),
+    "beat": Wire.beat,
     "record": Wire.record,
     "acknowledge": Wire.acknowledge,
     "reconnect": Wire.reconnect,
@@ -209,8 +216,8 @@ def test_in_capture_a_frame_follows_the_last_durable_one(index: int, previous: i
     assert inbox.judge(header(index, previous)) is verdict
 
 
-def test_a_gap_is_told_once_until_it_is_mended() -> None:
+def test_frames_are_asked_for_once_until_they_come() -> None:
     inbox = Inbox("main", Mode.CAPTURE)
-    assert [inbox.tells_gap(), inbox.tells_gap()] == [True, False]
+    assert [inbox.ask_again(), inbox.ask_again()] == [True, False]
     inbox.put(arrival(0))
-    assert inbox.tells_gap()
+    assert inbox.ask_again()

@@ -101,8 +101,10 @@ def only(streams: tuple[StreamStatistics, ...]) -> StreamStatistics:
 
 
 @contextmanager
-def altering(endpoint: str, alter: Callable[[list[bytes]], list[bytes]]) -> Iterator[str]:
-    """A proxy in front of a bridge that may alter what one engine sends; gives its own endpoint."""
+def altering(
+    endpoint: str, alter: Callable[[list[bytes]], list[bytes]], forwarding: threading.Event | None = None
+) -> Iterator[str]:
+    """A proxy in front of a bridge that may alter what one engine sends, or hold everything; gives its endpoint."""
     context = zmq.Context()
     front, back = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
     port = front.bind_to_random_port("tcp://127.0.0.1")
@@ -115,7 +117,7 @@ def altering(endpoint: str, alter: Callable[[list[bytes]], list[bytes]]) -> Iter
         poller.register(back, zmq.POLLIN)
         engine = b""
         while not stop.is_set():
-            ready = dict(poller.poll(20))
+            ready = dict(poller.poll(20)) if forwarding is None or forwarding.wait(0.1) else {}
             if front in ready:
                 engine, *parts = front.recv_multipart()
                 back.send_multipart(alter(parts))
@@ -419,6 +421,35 @@ def test_borrowed_frames_are_views_that_hold_until_the_next_one() -> None:
 
 
 @linux_only
+def test_a_borrowed_frame_stays_whole_when_the_engine_connects_anew() -> None:
+    forwarding = threading.Event()
+    forwarding.set()
+    with (
+        Receiver(ANY_PORT) as receiver,
+        altering(receiver.endpoint, lambda parts: parts, forwarding) as endpoint,
+        publisher(endpoint) as engine,
+    ):
+        frames = receiver.frames(borrow=True, timeout_s=10)
+        for i in range(4):
+            engine.publish(frame(i), timeout_s=5)
+            borrowed = next(frames)
+            receiver.acknowledge(borrowed)
+            assert wait_until(lambda count=i + 1: engine.status.acknowledged == count)
+        assert not borrowed.channels[Channel.DEPTH].flags.writeable
+        forwarding.clear()  # the line is dead for longer than the engine waits for a sign of life
+        assert wait_until(lambda: not engine.status.connected, 5)
+        forwarding.set()
+        for i in range(4, 20):
+            engine.publish(frame(i), timeout_s=10)
+            if i == 11:
+                assert tag_of(borrowed) == 0
+                reader = Reader(receiver)
+        assert tag_of(borrowed) == 0
+        assert engine.close(10)
+        assert [f.index for f in reader.all()] == list(range(4, 20))
+
+
+@linux_only
 @pytest.mark.parametrize("who", ["bridge declines", "engine declines", "ring cannot be opened", "no room for it"])
 def test_without_shared_memory_frames_come_by_socket(
     who: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -568,6 +599,21 @@ def test_a_good_engine_is_served_while_others_send_rubbish() -> None:
     assert {tag_of(f) for f in received} == {0}
 
 
+def test_more_engines_than_fit_are_told_so_and_those_that_left_make_room() -> None:
+    with Receiver(ANY_PORT) as receiver, dealer(receiver.endpoint) as raw:
+        for i in range(64):
+            raw.send(hello(session=f"run {i}"))
+            assert type(answer(raw)).__name__ == "Welcome"
+        with dealer(receiver.endpoint) as one_more:
+            one_more.send(hello(session="one more"))
+            assert answer(one_more).code == "full"
+            raw.send((GOLDEN / "bye.msgpack").read_bytes())
+            time.sleep(0.3)
+            one_more.send(hello(session="one more"))
+            assert type(answer(one_more)).__name__ == "Welcome"
+        assert len({s.session for s in receiver.streams}) == 64
+
+
 def test_a_second_live_process_with_the_same_session_is_refused_and_the_first_is_served() -> None:
     with Receiver(ANY_PORT) as receiver:
         first, second = (publisher(receiver.endpoint, session="the run") for _ in range(2))
@@ -601,6 +647,15 @@ def test_an_endpoint_open_to_the_network_needs_keys(endpoint: str) -> None:
         Receiver(endpoint)
     with pytest.raises(TransportError, match="CURVE keys"):
         publisher(endpoint)
+
+
+@pytest.mark.parametrize("endpoint", ["ipc:///nowhere/at/all/bridge", "tcp://localhost", "tcp://[::1]:nonsense"])
+def test_an_endpoint_that_makes_no_sense_is_named(endpoint: str) -> None:
+    with pytest.raises(TransportError, match="cannot listen at"):
+        Receiver(endpoint)
+    if endpoint.startswith("tcp"):
+        with pytest.raises(TransportError, match="is no address to connect to"):
+            publisher(endpoint)
 
 
 def keys(folder: Path, name: str) -> tuple[Path, Path]:

@@ -84,6 +84,7 @@ def set_options(peer: "zmq.Socket[bytes]", endpoint: str, curve: Curve | None) -
     """Limits, buffers and keys that every Renderlift socket has."""
     peer.setsockopt(zmq.LINGER, 0)
     peer.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+    peer.setsockopt(zmq.IPV6, int("[" in endpoint))
     if _is_loopback(endpoint):
         peer.setsockopt(zmq.SNDBUF, _LOOPBACK_BUFFER_BYTES)
         peer.setsockopt(zmq.RCVBUF, _LOOPBACK_BUFFER_BYTES)

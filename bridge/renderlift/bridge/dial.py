@@ -21,6 +21,7 @@ from renderlift.bridge.outbox import Outbox, Outgoing
 from renderlift.bridge.pixels import Buffer, buffers_of, checksum, part_rows, slot_rows
 from renderlift.bridge.shared_memory import RingWriter, slot_offsets
 from renderlift.bridge.wire import (
+    DEFAULT_ENDPOINT,
     Ack,
     BridgeMessage,
     BufferRow,
@@ -151,7 +152,14 @@ class Dialer:
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-        self._socket.connect(self._endpoint)
+        try:
+            self._socket.connect(self._endpoint)
+        except zmq.ZMQError as error:
+            self._shut()
+            raise TransportError(
+                f"{self._endpoint!r} is no address to connect to: {error.strerror}",
+                fix=f"Write it like {DEFAULT_ENDPOINT}.",
+            ) from error
         self._poller = zmq.Poller()
         for source in (self._socket, self._monitor, self._doorbell.fileno()):
             self._poller.register(source, zmq.POLLIN)
@@ -246,9 +254,8 @@ class Dialer:
             self._books.ring_in_use = False
             self._books.changed.notify_all()
         self._ring_allowed = welcome.shared_memory and bool(self._hello.host) and welcome.host == self._hello.host
-        if self._ring is not None:
-            self._ring.reclaim()
-            self._offer_ring()
+        # The bridge may still read from slots of the old ring: it keeps that one, and gets a new one.
+        self._close_ring()
 
     def _take_ring_ready(self, ready: RingReady) -> None:
         if self._ring is None or ready.name != self._ring.shape.name:
@@ -383,12 +390,8 @@ class Dialer:
             _log.info("shared memory is not used: %s", error)
             self._ring_allowed = False
             return
-        self._offer_ring()
-
-    def _offer_ring(self) -> None:
-        if self._ring is not None and self._ring_allowed:
-            shape = self._ring.shape
-            self._send(RingOffer(shape.name, shape.slots, shape.slot_bytes, shape.token))
+        shape = self._ring.shape
+        self._send(RingOffer(shape.name, shape.slots, shape.slot_bytes, shape.token))
 
     def _close_ring(self) -> None:
         if self._ring is not None:

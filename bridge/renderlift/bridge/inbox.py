@@ -66,7 +66,9 @@ class Inbox:
         self.acknowledged = -1  # what has been
         self.received = self.delivered = self.dropped = self.duplicates = self.corrupt = 0
         self.engine_dropped = 0
-        self._gap_told = False
+        self.lacks_frames = (
+            False  # capture: the engine was told to send again from `last_received`, and has not yet
+        )
         self._delivery_times_s: deque[float] = deque(maxlen=30)
 
     @property
@@ -94,7 +96,7 @@ class Inbox:
         self._release_pending()
         self.settled = self.acknowledged = max(self.settled, durable)
         self.last_received = max(self.settled, self.last_delivered, acknowledged)
-        self._gap_told = False
+        self.lacks_frames = False
 
     def judge(self, header: FrameHeader) -> Verdict:
         """Hold a frame's numbers against what has been received."""
@@ -113,7 +115,7 @@ class Inbox:
         self.pending.append(arrival)
         self.received += 1
         self.last_received = arrival.header.index
-        self._gap_told = False
+        self.lacks_frames = False
 
     def drop(self, header: FrameHeader) -> None:
         """Preview: a frame that cannot be kept, though it is whole."""
@@ -138,12 +140,12 @@ class Inbox:
         self.received -= 1 + len(self.pending)
         self._release_pending()
         self.last_delivered = self.last_received = arrival.header.previous
-        self._gap_told = True
+        self.lacks_frames = True
 
-    def tells_gap(self) -> bool:
-        """Whether the engine must be told now that a frame is missing; only once until it is mended."""
-        told, self._gap_told = self._gap_told, True
-        return not told
+    def ask_again(self) -> bool:
+        """Note that the engine must send again; False if that was noted already."""
+        known, self.lacks_frames = self.lacks_frames, True
+        return not known
 
     def settle(self, index: int) -> None:
         """Capture: everything up to `index` is durable."""

@@ -274,11 +274,10 @@ class Listener:
 
     def _nack(self, peer: Peer, inbox: Inbox, header: FrameHeader, reason: NackReason) -> None:
         with self._desk.changed:
-            told = not inbox.tells_gap()
+            is_news = inbox.ask_again()
             after = inbox.last_received
-        if reason is NackReason.GAP and told:
-            return
-        self._send(peer.route, Nack(inbox.camera_name, header.index, after, reason))
+        if is_news or reason is not NackReason.GAP:
+            self._send(peer.route, Nack(inbox.camera_name, header.index, after, reason))
 
     def _take_ring(self, peer: Peer, offer: RingOffer) -> None:
         try:
@@ -397,10 +396,14 @@ class Listener:
                 self._beat(peer)
 
     def _beat(self, peer: Peer) -> None:
+        """A sign of life, and once more what the engine must know, should it have been lost."""
         self._send(peer.route, Heartbeat())
         for inbox in peer.inboxes.values():
-            if inbox.acknowledged >= 0:  # once more, should the first have been lost
+            if inbox.acknowledged >= 0:
                 self._send(peer.route, self._ack(inbox, inbox.acknowledged))
+            if inbox.mode is Mode.CAPTURE and inbox.lacks_frames:
+                after = inbox.last_received
+                self._send(peer.route, Nack(inbox.camera_name, after + 1, after, NackReason.GAP))
 
     def _object(self, route: bytes, error: ProtocolError | ChannelError) -> None:
         """Tell the peer what was wrong, seldom enough that a flood of rubbish does not cause another."""

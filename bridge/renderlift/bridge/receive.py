@@ -220,12 +220,13 @@ class Receiver:
         return None
 
     def _tear(self, peer: Peer, inbox: Inbox, arrival: Arrival) -> None:
-        header = arrival.header
+        index = arrival.header.index
         with self._desk.changed:
             inbox.tear(arrival)
             if inbox.mode is Mode.CAPTURE:
-                nack = Nack(inbox.camera_name, header.index, inbox.last_received, NackReason.OVERWRITTEN)
-                self._desk.to_send.append((peer, nack))
+                nack = Nack(inbox.camera_name, index, inbox.last_received, NackReason.OVERWRITTEN)
+                # The engine may have connected anew since the frame arrived.
+                self._desk.to_send.append((self._desk.peers.get(peer.hello.session, peer), nack))
         self._doorbell.ring()
 
 

@@ -88,11 +88,10 @@ class RingWriter:
         self._data = _map(self._fd, shape)
         self._data[:32] = _header(shape)
         self._sequence, self._released = _slot_columns(self._data, shape)
-        self._reclaimed = np.zeros(slots, np.bool_)
 
     def free_slot(self) -> int | None:
         """A slot that the reader has given back, or None."""
-        free = np.flatnonzero((self._sequence == self._released) | self._reclaimed)
+        free = np.flatnonzero(self._sequence == self._released)
         return int(free[0]) if len(free) else None
 
     def write(self, slot: int, arrays: Sequence[NDArray[np.uint8]]) -> tuple[int, list[int]]:
@@ -103,12 +102,7 @@ class RingWriter:
         for offset, array in zip(offsets, arrays, strict=True):
             np.copyto(self._data[start + offset : start + offset + array.nbytes], array)
         self._sequence[slot] += np.uint64(1)
-        self._reclaimed[slot] = False
         return int(self._sequence[slot]), offsets
-
-    def reclaim(self) -> None:
-        """Take every slot back from a reader that is gone or has started anew."""
-        self._reclaimed[:] = True
 
     def close(self) -> None:
         """Remove the ring's name; a reader keeps what it has mapped."""
