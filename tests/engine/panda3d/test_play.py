@@ -65,10 +65,8 @@ def test_captured_frames_are_those_that_training_renders(play: Run, receiver: Re
         for channel, array in wanted.channels.items():
             if channel is not Channel.RGB:
                 assert np.array_equal(frame.channels[channel], array, equal_nan=channel is Channel.FLOW), channel
-        # OpenGL places the samples within a pixel of an edge as it likes.
-        difference = np.abs(frame.channels[Channel.RGB].astype(int) - wanted.channels[Channel.RGB])
-        assert np.median(difference) == 0
-        assert difference.mean() < 1
+        # The two draw to different kinds of OpenGL buffers, which settle a few depth ties differently.
+        assert (frame.channels[Channel.RGB] != wanted.channels[Channel.RGB]).mean() < 0.005
 
 
 def test_a_capture_that_was_killed_goes_on_where_it_stopped(play: Run, receiver: Receiver) -> None:

@@ -23,8 +23,6 @@ notify-level-egldisplay error
 """
 
 SHOWBASE_SETTINGS = """
-framebuffer-multisample 1
-multisamples 4
 audio-library-name null
 print-pipe-types 0
 notify-level-device fatal
@@ -43,7 +41,7 @@ _keys: dict[int, tuple[object, ...]] = {}  # buffer address to what it was asked
 
 
 def open_showbase(height: int, width: int, *, window: bool, title: str) -> Any:
-    """A ShowBase with an antialiased picture of that size, in a window or without one.
+    """A ShowBase with a picture of that size, in a window or without one.
 
     Raises:
         SetupError: no OpenGL, or no screen for a window.

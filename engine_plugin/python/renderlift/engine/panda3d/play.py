@@ -22,20 +22,23 @@ from renderlift.engine.panda3d.window import View
 from renderlift.engine.scene import Scene
 from renderlift.engine.scenes import demo_courtyard, random_scene
 
+SCALE = 2  # the window's size over the frames': the mean of its pixels is their antialiasing
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
         scene = load_scene(options.scene)
-        base = open_showbase(options.size[0], options.size[1], window=options.window, title=scene.name)
+        height, width = options.size
+        base = open_showbase(SCALE * height, SCALE * width, window=options.window, title=scene.name)
         base.disableMouse()
         base.cam.node().setLens(scene_lens(scene, base.win))
         stage = Stage(scene, base.win, camera=base.cam)
         if options.mode is Mode.CAPTURE:
-            capture_all(base, stage, options.endpoint, frames=options.frames, session=options.session)
+            capture_all(base, stage, options)
         else:
-            preview(base, stage, options.endpoint, frames=options.frames, view=options.view)
+            preview(base, stage, options)
     except RenderliftError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
@@ -65,14 +68,14 @@ def load_scene(name: str) -> Scene:
         ) from error
 
 
-def capture_all(base: Any, stage: Stage, endpoint: str, *, frames: int | None, session: str | None) -> None:
+def capture_all(base: Any, stage: Stage, options: argparse.Namespace) -> None:
     """Send every frame once, in lockstep; a session that was cut short goes on where the bridge wants it to.
 
     Raises:
         TransportError: no bridge, or one that did not acknowledge every frame.
     """
     scene = stage.scene
-    capture = Capture(base.win, base.cam, class_ids=stage.class_ids, linear_colors=True)
+    capture = Capture(base.win, base.cam, size=options.size, class_ids=stage.class_ids, linear_colors=True)
 
     def grab(index: int) -> Frame:
         if index % len(scene) == 0:
@@ -81,11 +84,11 @@ def capture_all(base: Any, stage: Stage, endpoint: str, *, frames: int | None, s
         capture.skip_to(index)
         return capture.grab(round(index * 1e9 / scene.fps))
 
-    with _publisher(endpoint, Mode.CAPTURE, session) as publisher:
-        start = publisher.resume_index(capture.camera_name) if session else 0
+    with _publisher(options) as publisher:
+        start = publisher.resume_index(capture.camera_name) if options.session else 0
         if start:
             grab(start - 1)  # unsent, so that the first frame that is sent has a flow
-        for index in range(start, frames or len(scene)):
+        for index in range(start, options.frames or len(scene)):
             frame = grab(index)
             if index == start:
                 publisher.set_names(frame.names)
@@ -95,19 +98,20 @@ def capture_all(base: Any, stage: Stage, endpoint: str, *, frames: int | None, s
     capture.close()
 
 
-def preview(base: Any, stage: Stage, endpoint: str, *, frames: int | None, view: View) -> None:
+def preview(base: Any, stage: Stage, options: argparse.Namespace) -> None:
     """Run in real time, over and over, until the window is closed or `frames` were shown."""
     lift = attach(
         base,
-        endpoint=endpoint,
+        endpoint=options.endpoint,
+        size=options.size,
         fps=stage.scene.fps,
-        view=view,
+        view=options.view,
         class_ids=stage.class_ids,
         linear_colors=True,
     )
     base.accept("escape", sys.exit)
     scene, start_s, shown, lap = stage.scene, time.monotonic(), 0, 0
-    while frames is None or shown < frames:
+    while options.frames is None or shown < options.frames:
         index = int((time.monotonic() - start_s) * scene.fps)
         if index // len(scene) != lap:
             lap = index // len(scene)
@@ -120,10 +124,14 @@ def preview(base: Any, stage: Stage, endpoint: str, *, frames: int | None, view:
     lift.close()
 
 
-def _publisher(endpoint: str, mode: Mode, session: str | None) -> Publisher:
-    version = str(core.PandaSystem.getVersionString())
+def _publisher(options: argparse.Namespace) -> Publisher:
     return Publisher(
-        endpoint, engine="panda3d", engine_version=version, mode=mode, channels=CHANNELS, session=session
+        options.endpoint,
+        engine="panda3d",
+        engine_version=str(core.PandaSystem.getVersionString()),
+        mode=options.mode,
+        channels=CHANNELS,
+        session=options.session,
     )
 
 
@@ -137,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("scene", help="demo, random:SEED, or module:function that returns a Scene")
     parser.add_argument("--endpoint", default=DEFAULT_ENDPOINT, help="where the bridge listens")
     parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.PREVIEW)
-    parser.add_argument("--size", type=_size, default=(256, 448), metavar="WxH", help="of window and frames")
+    parser.add_argument("--size", type=_size, default=(256, 448), metavar="WxH", help="of the frames")
     parser.add_argument("--frames", type=int, help="stop after so many; preview runs on by itself")
     parser.add_argument("--session", help="capture: name the run, to go on with it after a crash")
     parser.add_argument("--view", type=View, choices=list(View), default=View.WIPE, help="what the window shows")
