@@ -100,7 +100,7 @@ def serve(
         Path | None, typer.Option(help="Keep what engines capture in this recording.", metavar="FOLDER")
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(help="Write the lifted pictures of captures here.", metavar="FILE.mp4")
+        Path | None, typer.Option(help="Keep the lifted pictures of captures: NAME.mp4, or a folder for PNGs.")
     ] = None,
     once: Once = False,
     key: OwnKey = None,

@@ -24,7 +24,7 @@ from renderlift.bridge.errors import RecordingError, RenderliftError
 from renderlift.bridge.events import Events
 
 ENGINE, SCENE = "panda3d", "demo"
-MADE = ("before_after.mp4", "lifted.mp4", "truth.png", "table.txt", "result.json", "recording", "logs")
+MADE = ("before_after.mp4", "lifted.mp4", "lifted", "truth.png", "table.txt", "result.json", "recording", "logs")
 
 START_S = 180.0  # for a model from a cold disk, on a busy machine
 PREVIEW_S = 8.0  # of preview, after its first pictures
@@ -73,7 +73,7 @@ class _Bridge:
         self._streams: list[StreamRow] = []
         arguments = ["renderlift.bridge.cli", "serve", "--json", "--endpoint", "tcp://127.0.0.1:*"]
         arguments += ["--render", demo.render, *_as_arguments(demo.options)]
-        arguments += ["--record", str(demo.folder / "recording"), "--video", str(demo.folder / "lifted.mp4")]
+        arguments += ["--record", str(demo.folder / "recording"), "--video", str(demo.folder / "lifted")]
         self._child = Child("the bridge", arguments, log=_log(demo, "bridge"), on_line=self._take)
 
     def __enter__(self) -> "_Bridge":

@@ -13,11 +13,11 @@ import numpy as np
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.enhance import DEFAULT_FPS
-from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.events import Events
+from renderlift.bridge.films import read_png, write_png
 from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.record import read_frames, summarize
-from renderlift.bridge.video import Picture, VideoWriter, in_a_row, read_video, side_by_side
+from renderlift.bridge.video import Picture, VideoWriter, in_a_row, side_by_side
 
 CAPTIONS = ("game engine", "renderlift", "path-traced truth")
 MEASURED_FRAMES = 240  # at most, which bounds memory; the demo's scene has 96
@@ -52,15 +52,13 @@ class Results:
 
 
 def write_results(folder: Path, *, render: str, preview: Mapping[str, Any], captured: Mapping[str, Any]) -> Results:
-    """Make the pictures and the numbers of a demo from its recording and its lifted video.
-
-    Everything is measured on the files as they lie there, H.264 included.
+    """Make the videos and the numbers of a demo from its recording and its lifted pictures.
 
     Args:
         preview, captured: how the two streams did, see `demo.StreamRow`.
 
     Raises:
-        RecordingError: recording and video do not fit, or the disk is full.
+        RecordingError: a picture is missing, or the disk is full.
     """
     clip, lifted = _compose(folder)
     truth = _truth(clip)
@@ -69,7 +67,7 @@ def write_results(folder: Path, *, render: str, preview: Mapping[str, Any], capt
         still = in_a_row((clip.channels[Channel.RGB][at], lifted[at], truth[at]), CAPTIONS)
     else:
         still = side_by_side(clip.channels[Channel.RGB][0], lifted[0], captions=CAPTIONS[:2])
-    _write_png(folder / "truth.png", still)
+    write_png(folder / "truth.png", still)
     results = Results(
         render=render,
         frames=captured["rendered"] + captured["failed"],
@@ -100,17 +98,20 @@ def tell_results(results: Results, folder: Path, events: Events, *, seconds: flo
 
 
 def _compose(folder: Path) -> tuple[Clip, Video]:
-    """Write before_after.mp4; returns its first frames and their lifted pictures, to be measured."""
+    """Write the two videos; returns their first frames and lifted pictures, to be measured."""
     recording = folder / "recording"
     [stream] = summarize(recording).streams
     frames: list[Frame] = []
     lifted: list[Picture] = []
-    with VideoWriter(
-        folder / "before_after.mp4", stream.height, 2 * stream.width, stream.fps or DEFAULT_FPS
-    ) as writer:
-        recorded = ahead(read_frames(recording, channels=MEASURED_CHANNELS), 8)
-        for frame, picture in zip(recorded, read_video(folder / "lifted.mp4"), strict=True):
-            writer.write(side_by_side(frame.channels[Channel.RGB], picture, captions=CAPTIONS[:2]))
+    height, width, fps = stream.height, stream.width, stream.fps or DEFAULT_FPS
+    with (
+        VideoWriter(folder / "before_after.mp4", height, 2 * width, fps) as both,
+        VideoWriter(folder / "lifted.mp4", height, width, fps) as alone,
+    ):
+        for number, frame in enumerate(ahead(read_frames(recording, channels=MEASURED_CHANNELS), 8)):
+            picture = read_png(folder / "lifted" / f"{number:06d}.png")
+            both.write(side_by_side(frame.channels[Channel.RGB], picture, captions=CAPTIONS[:2]))
+            alone.write(picture)
             if len(frames) < MEASURED_FRAMES:
                 frames.append(frame)
                 lifted.append(picture)
@@ -162,8 +163,3 @@ def _tables(results: Results, events: Events) -> None:
 
 def _number(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
-
-
-def _write_png(path: Path, picture: Picture) -> None:
-    if not cv2.imwrite(str(path), picture[:, :, ::-1]):
-        raise RecordingError(f"cannot write {path}", fix="Free some space.")
