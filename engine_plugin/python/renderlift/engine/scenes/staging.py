@@ -53,7 +53,7 @@ def all_fitting(
     """Every thing that finds a free spot beside `others` and beside those before it.
 
     Args:
-        spots: a random pose (4, 4) for a thing, anew at each call.
+        spots: a random pose (4, 4) or motion (T, 4, 4) for a thing, anew at each call.
         prefix: goes before the number that goes before each name.
     """
     done: list[SceneObject] = []

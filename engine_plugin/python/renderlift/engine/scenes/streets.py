@@ -1,6 +1,7 @@
 """Streets between two rows of houses."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderlift.engine.scene import Scene, SceneObject
 from renderlift.engine.scenes import (
@@ -14,10 +15,12 @@ from renderlift.engine.scenes import (
     textures,
     things,
 )
-from renderlift.engine.scenes.camera_paths import FPS, Points, bounding_boxes
+from renderlift.engine.scenes.camera_paths import FPS, Points
 from renderlift.engine.scenes.colours import Rng, any_colour
 from renderlift.engine.scenes.meshes import block, pose
 from renderlift.engine.scenes.things import placed, solid
+
+PAVEMENT_M = 0.132  # how high things on the pavement stand
 
 
 def street(rng: Rng, name: str, frames: int) -> Scene:
@@ -50,13 +53,17 @@ def street(rng: Rng, name: str, frames: int) -> Scene:
         objects += things.named(placed(_houses(rng, length, road / 2 + walk), turn), f"side {side} ")
         objects += _pavement_things(rng, side, road / 2, walk, length, objects)
     times = np.arange(frames) / FPS
-    for number in range(int(rng.integers(1, 4))):
+    vehicles = [
+        outdoor_things.car(rng) if rng.random() < 0.8 else outdoor_things.cart(rng)
+        for _ in range(int(rng.integers(1, 4)))
+    ]
+
+    def drive(_: things.Thing) -> NDArray[np.float64]:
         lane = float(rng.choice([-1, 1]))
-        start = pose((rng.uniform(-12, 12), -lane * road * 0.25, 0.002), turn_deg=0 if lane > 0 else 180)
-        drive = motions.gliding(start, np.array([lane * rng.uniform(3, 12), 0, 0]), times)
-        vehicle = placed(outdoor_things.car(rng) if rng.random() < 0.8 else outdoor_things.cart(rng), drive)
-        if staging.fits(vehicle, bounding_boxes(objects), 0.0):
-            objects += things.named(vehicle, f"driving {number} ")
+        start = pose((rng.uniform(-12, 12), -lane * road * 0.25, 0.006), turn_deg=0 if lane > 0 else 180)
+        return motions.gliding(start, np.array([lane * rng.uniform(3, 12), 0, 0]), times)
+
+    objects += staging.all_fitting(drive, vehicles, objects, prefix="driving", tries=2)
 
     def propose() -> tuple[Points, Points]:
         eye = np.array([rng.uniform(-8, 8), rng.uniform(-0.5, 0.5) * (road + walk), rng.uniform(1.2, 3.2)])
@@ -154,23 +161,20 @@ def _openings(rng: Rng, x: float, width: float, height: float, front: float) -> 
 def _pavement_things(
     rng: Rng, side: int, kerb: float, walk: float, length: float, others: list[SceneObject]
 ) -> list[SceneObject]:
-    """Lamps and trees along the kerb, parked cars, and clutter by the walls."""
+    """Lamps and trees along the kerb, and clutter by the walls."""
     turn = pose(turn_deg=180.0 * side)
     result: list[SceneObject] = []
     for number, x in enumerate(np.arange(-length / 2 + 3, length / 2 - 2, float(rng.uniform(4.5, 7)))):
-        thing = (
-            outdoor_things.street_lamp(rng)
-            if rng.random() < 0.4
-            else plants.tree(rng, float(rng.uniform(3.2, 4.6)))
-        )
-        result += things.named(placed(thing, turn @ pose((x, kerb + 0.45, 0.132))), f"side {side} kerb {number} ")
-    for number in range(int(rng.integers(4, 12))):
-        thing = open_air.yard_thing(rng)
-        spot = turn @ pose(
-            (rng.uniform(-14, 14), kerb + rng.uniform(0.9, max(1.0, walk - 0.4)), 0.132),
-            turn_deg=float(rng.uniform(0, 360)),
-        )
-        candidate = placed(thing, spot)
-        if staging.fits(candidate, bounding_boxes([*others, *result]), 0.05):
-            result += things.named(candidate, f"side {side} clutter {number} ")
+        lit = rng.random() < 0.4
+        thing = outdoor_things.street_lamp(rng) if lit else plants.tree(rng, float(rng.uniform(3.2, 4.6)))
+        stands = placed(thing, turn @ pose((x, kerb + 0.45, PAVEMENT_M)))
+        result += things.named(stands, f"side {side} kerb {number} ")
+    clutter = [open_air.yard_thing(rng) for _ in range(int(rng.integers(4, 12)))]
+
+    def spot(_: things.Thing) -> NDArray[np.float64]:
+        y = kerb + rng.uniform(0.9, max(1.0, walk - 0.4))
+        return turn @ pose((rng.uniform(-14, 14), y, PAVEMENT_M), turn_deg=float(rng.uniform(0, 360)))
+
+    prefix = f"side {side} clutter"
+    result += staging.all_fitting(spot, clutter, [*others, *result], prefix=prefix, tries=2)
     return result
