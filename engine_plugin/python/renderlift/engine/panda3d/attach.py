@@ -1,5 +1,6 @@
 """Two lines for somebody's own game: its frames to the bridge, photoreal ones back into its window."""
 
+import atexit
 import logging
 import queue
 import threading
@@ -97,6 +98,7 @@ class Lift:
             clock.setDt(self._interval_s)
             self._tasks.append(base.taskMgr.add(self._after_rendering, "renderlift-after", sort=AFTER_RENDERING))
         base.finalExitCallbacks.append(self.close)
+        atexit.register(self.close)
 
     def cycle_with(self, key: str) -> None:
         """Let `key` cycle what the window shows."""
@@ -113,6 +115,7 @@ class Lift:
             return
         self._closed = True
         self._base.finalExitCallbacks.remove(self.close)
+        atexit.unregister(self.close)
         for task in self._tasks:
             self._base.taskMgr.remove(task)
         self._keys.ignoreAll()

@@ -18,27 +18,24 @@ vec3 picture_of(vec3 radiance) {
 """
 
 VERTEX = """
-uniform mat4 p3d_ModelViewProjectionMatrix, p3d_ModelMatrix, p3d_ViewMatrixInverse;
-uniform mat3 p3d_NormalMatrix;
-uniform mat4 u_shadow_from_world;
-uniform float u_shadow_texel;  // metres
+uniform mat4 p3d_ModelViewProjectionMatrix, p3d_ModelMatrix;
 in vec4 p3d_Vertex;
 in vec3 p3d_Normal;
 in vec2 p3d_MultiTexCoord0;
-out vec3 world, normal, shadow;
+out vec3 world, normal;
 out vec2 uv;
 void main() {
   gl_Position = p3d_ModelViewProjectionMatrix * p3d_Vertex;
   world = (p3d_ModelMatrix * p3d_Vertex).xyz;
-  normal = normalize(mat3(p3d_ViewMatrixInverse) * (p3d_NormalMatrix * p3d_Normal));
+  normal = p3d_Normal;
   uv = p3d_MultiTexCoord0;
-  // Looked up a little off the surface, or the surface would shadow itself.
-  shadow = (u_shadow_from_world * vec4(world + 2.0 * u_shadow_texel * normal, 1.0)).xyz * 0.5 + 0.5;
 }
 """
 
 FRAGMENT = """
-uniform mat4 p3d_ViewMatrixInverse;
+uniform mat4 p3d_ViewMatrixInverse, u_shadow_from_world;
+uniform mat3 p3d_NormalMatrix;
+uniform float u_shadow_texel;  // metres
 uniform sampler2D p3d_Texture0;
 uniform sampler2DShadow u_shadow_still, u_shadow_moving;
 uniform vec3 u_sun_direction, u_sun_irradiance, u_ambient_up, u_ambient_down;
@@ -47,7 +44,7 @@ uniform vec3 u_emission;
 #if LAMPS
 uniform vec4 u_lamps[3 * LAMPS];  // per lamp: centre and area, direction it shines in, radiance
 #endif
-in vec3 world, normal, shadow;
+in vec3 world, normal;
 in vec2 uv;
 layout(location = 0) out vec4 color;
 
@@ -65,7 +62,9 @@ vec3 base_color() {
   return sum / 4.0;
 }
 
-float sun_visible() {
+float sun_visible(vec3 n) {
+  // Looked up a little off the surface, or the surface would shadow itself.
+  vec3 shadow = (u_shadow_from_world * vec4(world + 2.0 * u_shadow_texel * n, 1.0)).xyz * 0.5 + 0.5;
   if (shadow.z > 1.0) return 1.0;
   vec2 texel = 1.6 / vec2(textureSize(u_shadow_still, 0));
   float lit = 0.0;
@@ -91,13 +90,13 @@ vec3 reflected(vec3 base, vec3 n, vec3 view, vec3 light) {
 void main() {
   vec3 base = base_color();
   vec3 view = normalize(p3d_ViewMatrixInverse[3].xyz - world);
-  vec3 n = normalize(normal);
+  vec3 n = normalize(mat3(p3d_ViewMatrixInverse) * (p3d_NormalMatrix * normal));
   if (dot(n, view) < 0.0) n = -n;
 
   vec3 radiance = u_emission * (gl_FrontFacing ? 1.0 : 0.0);
   radiance += base * mix(u_ambient_down, u_ambient_up, 0.5 + 0.5 * n.z);
   if (dot(n, u_sun_direction) > 0.0)
-    radiance += sun_visible() * u_sun_irradiance * reflected(base, n, view, u_sun_direction);
+    radiance += sun_visible(n) * u_sun_irradiance * reflected(base, n, view, u_sun_direction);
 #if LAMPS
   for (int i = 0; i < LAMPS; ++i) {
     vec3 to_lamp = u_lamps[3 * i].xyz - world;

@@ -22,7 +22,7 @@ from renderlift.engine.panda3d.window import View
 from renderlift.engine.scene import Scene
 from renderlift.engine.scenes import demo_courtyard, random_scene
 
-SCALE = 2  # the window's size over the frames': the mean of its pixels is their antialiasing
+SUPERSAMPLE = 2  # the window's size over the frames', as in render_frames
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         scene = load_scene(options.scene)
         height, width = options.size
-        base = open_showbase(SCALE * height, SCALE * width, window=options.window, title=scene.name)
+        base = open_showbase(SUPERSAMPLE * height, SUPERSAMPLE * width, window=options.window, title=scene.name)
         base.disableMouse()
         base.cam.node().setLens(scene_lens(scene, base.win))
         stage = Stage(scene, base.win, camera=base.cam)
