@@ -70,7 +70,8 @@ def load_model(steps: int) -> Model:
         lock = load_lock(render.WEIGHTS / "lock.safetensors")
     else:
         with tempfile.TemporaryDirectory() as folder:
-            build(EmbeddedSize()).save_pretrained(folder)
+            untrained: Any = build(EmbeddedSize())
+            untrained.save_pretrained(folder)
             pipeline = render.load_base(folder, dtype)
         lock = GeometryLock().eval()
     weights = "as shipped" if shipped else "random weights of the same sizes"
@@ -92,7 +93,7 @@ def frames_of(count: int) -> Iterator[Frame]:
         channels: dict[Channel, Array] = {
             Channel.RGB: rgb,
             Channel.DEPTH: (2 + y / 64)[..., None].astype(np.float32),
-            Channel.NORMAL: np.broadcast_to(np.float16([0, 0, -1]), (HEIGHT, WIDTH, 3)).copy(),
+            Channel.NORMAL: np.broadcast_to(np.array([0, 0, -1], np.float16), (HEIGHT, WIDTH, 3)).copy(),
             Channel.ALBEDO: rgb,
             Channel.MATERIAL: np.full((HEIGHT, WIDTH, 2), 128, np.uint8),
             Channel.INSTANCE_ID: (x // 64).astype(np.uint32)[..., None],
