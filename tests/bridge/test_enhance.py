@@ -142,8 +142,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped_and_ends_the_same(tmp_path,
         enhance(recording, tmp_path / name, first, **CUT, progress=interrupt_after(clips))
     done = enhance(recording, tmp_path / name, second, **CUT)
 
-    assert first.clips + second.clips == whole.clips
-    assert len(first.clips) == clips
+    # While one clip is written, the next waits and one more is rendered: those two are done again.
+    assert second.clips == whole.clips[clips:]
+    assert clips <= len(first.clips) <= clips + 2
     assert (done.frames, done.reused_frames > 0) == (17, True)
     if name == "out.mp4":
         assert (tmp_path / name).read_bytes() == (tmp_path / f"whole{name}").read_bytes()

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from renderlift.bridge.ahead import ahead
 from renderlift.bridge.clip import Clip, Render, Video, clips, rendered
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Channel, Frame
@@ -96,18 +97,26 @@ def enhance(
         tail = job.read_tail(ledger.clips)
         frames = read_frames(recording, session=stream.session, camera=stream.camera, start=ledger.next_index)
         ours = (frame for frame in frames if frame.engine == stream.engine)
+        cut = _going_on(clips(ahead(ours, length), length=length, overlap=overlap), shared=len(tail))
         _report(progress, ledger, stream)
-        for clip in _going_on(clips(ours, length=length, overlap=overlap), shared=len(tail)):
-            job.refuse_other_size(clip)
-            pictures, tail = join_clip(tail, clip, rendered(render, clip), overlap=overlap)
-            job.write_part(ledger.clips, clip.frames, pictures)
-            job.write_tail(ledger.clips + 1, tail)
-            next_index = clip.frames[len(pictures)].index if len(tail) else clip.frames[-1].index + 1
-            ledger = Ledger(wanted, ledger.clips + 1, ledger.frames + len(pictures), next_index)
-            job.write_ledger(ledger)
-            _report(progress, ledger, stream)
+        # Frames are read, clips rendered and pictures written side by side, each in its own thread.
+        with closing(ahead(_videos(cut, render, job), 1)) as videos:
+            for clip, video in videos:
+                pictures, tail = join_clip(tail, clip, video, overlap=overlap)
+                job.write_part(ledger.clips, clip.frames, pictures)
+                job.write_tail(ledger.clips + 1, tail)
+                next_index = clip.frames[len(pictures)].index if len(tail) else clip.frames[-1].index + 1
+                ledger = Ledger(wanted, ledger.clips + 1, ledger.frames + len(pictures), next_index)
+                job.write_ledger(ledger)
+                _report(progress, ledger, stream)
         job.finish(ledger)
     return Enhanced(job.output, ledger.frames, reused)
+
+
+def _videos(cut: Iterable[Clip], render: Render, job: "_Job") -> Iterator[tuple[Clip, Video]]:
+    for clip in cut:
+        job.refuse_other_size(clip)
+        yield clip, rendered(render, clip)
 
 
 class _Job:
