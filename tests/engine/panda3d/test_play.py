@@ -104,3 +104,13 @@ def test_a_window_without_a_screen_names_the_fix(play: Run, monkeypatch: pytest.
 
 def test_ones_own_scene_is_named_by_module_and_function() -> None:
     assert len(load_scene("renderlift.engine.scenes:demo_courtyard")) > 1
+
+
+def test_a_preview_that_is_asked_to_end_says_goodbye(play: Run, receiver: Receiver) -> None:
+    process = play("--mode", "preview", "--max-fps", "10")
+    assert len(received(receiver, count=2)) == 2
+    process.terminate()
+    received(receiver)
+    assert process.wait(20) == 0
+    assert not receiver.streams[0].connected
+    assert receiver.streams[0].pending == 0

@@ -16,19 +16,11 @@ import numpy as np
 
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Array, CameraPose, Channel, Frame, IdName
-from renderlift.engine.panda3d import axes, shaders
-from renderlift.engine.panda3d.backdrop import add_backdrop
+from renderlift.engine.panda3d import axes
+from renderlift.engine.panda3d.gbuffer import GBuffer
 from renderlift.engine.panda3d.gl import Pixels, Plane, Transfer, borrow_transfers, give_back_transfers
 from renderlift.engine.panda3d.nodes import Nodes
-from renderlift.engine.panda3d.panda import (
-    GraphicsOutput,
-    NodePath,
-    Texture,
-    close_buffer,
-    core,
-    open_buffer,
-    output_texture,
-)
+from renderlift.engine.panda3d.panda import GraphicsOutput, NodePath, Texture, core, output_texture
 
 CHANNELS = (
     Channel.RGB,
@@ -40,7 +32,6 @@ CHANNELS = (
     Channel.ALBEDO,
     Channel.MATERIAL,
 )
-TARGETS = (np.uint8, np.uint8, np.float32, np.float32)  # see shaders.py
 BEFORE_THE_HUD = 8  # sort of the display region that reads the picture; Panda3D draws 2-d from 10 on
 GPU_PATIENCE_S = 10.0  # for one frame, when we wait for it
 TRANSFERS = 3  # one being drawn, one on its way, one being read
@@ -57,7 +48,9 @@ class Shot:
     names: tuple[IdName, ...]
     transfer: Transfer
     begun: bool = False
-    planes: list[Pixels] = field(default_factory=lambda: [])  # picture, then TARGETS; bottom row first
+    planes: list[Pixels] = field(
+        default_factory=lambda: []
+    )  # picture, then the G-buffer; bottom row first
 
 
 class Capture:
@@ -110,17 +103,12 @@ class Capture:
         self._under_way: deque[Shot] = deque()
         self._arrived: deque[Shot] = deque()
 
-        self._view = core.PTALVecBase4f([core.LVecBase4f(0)])
-        self._previous_image_from_eye = core.PTALMatrix4f([core.LMatrix4f.identMat()])
-        self._eye_from_ndc = core.PTALMatrix4f([core.LMatrix4f.identMat()])
-        self._eye = camera.attachNewNode(core.Camera("renderlift-gbuffer"))
-        self._eye.node().setInitialState(self._surface_state())
-        self._nodes = Nodes(camera.getTop(), self._eye.node(), class_ids)
+        self._gbuffer = GBuffer(output, camera, *self._size(), self._on_cull, self._on_gbuffer)
+        self._nodes = Nodes(camera.getTop(), self._gbuffer.eye.node(), class_ids)
         self._resolved = _resolved_picture(output)
         self._picture_region = output.makeDisplayRegion()
         self._picture_region.setSort(BEFORE_THE_HUD)
         self._picture_region.setDrawCallback(core.PythonCallbackObject(self._on_picture))
-        self._open(*self._size())
 
     @property
     def names(self) -> tuple[IdName, ...]:
@@ -133,7 +121,9 @@ class Capture:
         self._engine.renderFrame()
         shot = self.take()
         if shot is None:
-            raise SetupError("Panda3D rendered nothing", fix="Keep the window open while capturing.")
+            raise SetupError(
+                f"Panda3D rendered nothing within {GPU_PATIENCE_S:g} s", fix="Keep the window open while capturing."
+            )
         return self.frame(shot)
 
     def arm(self, engine_time_ns: int, *, wait: bool = False) -> bool:
@@ -149,13 +139,10 @@ class Capture:
         if not self._idle:
             return False
         self._waits = wait
-        if (self.height, self.width) != self._size():
-            self._close_buffer()
-            self._open(*self._size())
+        if (self._gbuffer.height, self._gbuffer.width) != self._size():
+            self._gbuffer.resize(*self._size())
             self.cut()
-        self._eye.node().setLens(self._camera.node().getLens())
-        self._eye.node().setCameraMask(self._camera.node().getCameraMask())
-        self._buffer.setActive(True)
+        self._gbuffer.ask()
         self._engine_time_ns = engine_time_ns
         return True
 
@@ -182,64 +169,43 @@ class Capture:
         """Take the pass off the scene. Frames not taken are lost."""
         self._picture_region.clearDrawCallback()
         self._output.removeDisplayRegion(self._picture_region)
-        self._close_buffer()
         self._nodes.close()
-        self._eye.removeNode()
+        self._gbuffer.close()
         left = [shot.transfer for shot in (*self._under_way, *self._arrived)]
         give_back_transfers(self._output.getGsg().this, [*self._idle, *left])
 
     def _size(self) -> tuple[int, int]:
         return self._wanted_size or (self._output.getYSize(), self._output.getXSize())
 
-    def _open(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
-        self._buffer = _open_gbuffer(self._output, height, width)
-        surfaces = self._buffer.makeDisplayRegion()
-        surfaces.setCamera(self._eye)
-        surfaces.setCullCallback(core.PythonCallbackObject(self._on_cull))
-        self._sky = add_backdrop(self._buffer, self._sky_state())
-        reader = self._buffer.makeDisplayRegion()
-        reader.setSort(1)
-        reader.setDrawCallback(core.PythonCallbackObject(self._on_gbuffer))
-
-    def _close_buffer(self) -> None:
-        for region in self._buffer.getDisplayRegions():
-            region.clearCullCallback()
-            region.clearDrawCallback()
-        self._sky.removeNode()
-        close_buffer(self._buffer)
-
     def _raise_failure(self) -> None:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
 
-    def _on_cull(self, data: Any) -> None:
-        """The pass is about to be culled: the user's own cull has run, nothing moves from here on."""
+    def _on_cull(self) -> None:
+        """The user's own cull has run: nothing moves from here on."""
         try:
             if self._engine_time_ns is not None:
                 self._shot = self._begin(self._engine_time_ns)
                 self._engine_time_ns = None
         except Exception as failure:  # Panda3D would print it and go on
             self._failure = failure
-        data.upcall()
 
     def _begin(self, engine_time_ns: int) -> Shot:
-        lens = self._camera.node().getLens()
-        now = CameraPose(
-            axes.world_from_camera(self._camera), axes.image_from_camera(lens, self.height, self.width)
-        )
+        height, width = self._gbuffer.height, self._gbuffer.width
+        intrinsics = axes.image_from_camera(self._camera.node().getLens(), height, width)
+        now = CameraPose(axes.world_from_camera(self._camera), intrinsics)
         self._nodes.update(now)
-        before = self._before
-        view = (self.height, self._metres_per_unit, before is not None, self._srgb_colors)
-        self._view.setElement(0, core.LVecBase4f(*view))
-        previous = axes.previous_image_from_eye(before or now, now)
-        self._previous_image_from_eye.setElement(0, axes.panda_matrix(previous))
-        eye_from_ndc = axes.eye_from_ndc(now.image_from_camera, self.height, self.width)
-        self._eye_from_ndc.setElement(0, axes.panda_matrix(eye_from_ndc))
+        self._gbuffer.see(now, self._before, self._metres_per_unit, self._srgb_colors)
         self._before = now
-        camera = _in_metres(now, self._metres_per_unit)
-        shot = Shot(self._index, engine_time_ns, time.time_ns(), camera, self._nodes.names, self._idle.popleft())
+        shot = Shot(
+            index=self._index,
+            engine_time_ns=engine_time_ns,
+            capture_time_ns=time.time_ns(),
+            camera=_in_metres(now, self._metres_per_unit),
+            names=self._nodes.names,
+            transfer=self._idle.popleft(),
+        )
         self._index += 1
         return shot
 
@@ -249,18 +215,17 @@ class Capture:
             while self._under_way and self._under_way[0].transfer.arrived():
                 self._arrive(self._under_way.popleft())
             if self._shot is not None:
-                self._shot.transfer.start([self._picture_plane(), *self._target_planes()])
+                self._shot.transfer.start([self._picture_plane(), *self._gbuffer.planes])
                 self._shot.begun = True
                 if self._resolved is None:
                     self._shot.transfer.read_buffer(self._picture_plane())
         except Exception as failure:
             self._failure = failure
 
-    def _on_gbuffer(self, _: Any) -> None:
+    def _on_gbuffer(self) -> None:
         """The pass has drawn, and with it the frame is whole."""
         try:
             shot, self._shot = self._shot, None
-            self._buffer.setActive(False)  # the pass costs nothing in frames that are not captured
             if shot is None:
                 return
             self._nodes.remember()
@@ -269,7 +234,7 @@ class Capture:
                 return
             if self._resolved is not None:
                 shot.transfer.read_texture(self._picture_plane(), _native_name(self._resolved, self._output))
-            for attachment, plane in enumerate(self._target_planes()):
+            for attachment, plane in enumerate(self._gbuffer.planes):
                 shot.transfer.read_buffer(plane, attachment)
             shot.transfer.seal()
             if self._waits and shot.transfer.arrived(timeout_s=GPU_PATIENCE_S):
@@ -286,35 +251,10 @@ class Capture:
     def _picture_plane(self) -> Plane:
         return (self._output.getYSize(), self._output.getXSize(), np.uint8)
 
-    def _target_planes(self) -> list[Plane]:
-        return [(self.height, self.width, dtype) for dtype in TARGETS]
-
-    def _surface_state(self) -> Any:
-        state = core.NodePath("state")
-        state.setShader(shaders.gbuffer_shader(), shaders.ABOVE_EVERYTHING)
-        state.setShaderInput("u_labels", core.LVecBase4f(0))
-        state.setShaderInput("u_surface", core.LVecBase4f(1, 0, 0, 0))
-        state.setShaderInput("u_motion", core.LMatrix4f.identMat())
-        state.setShaderInput("u_view", self._view)
-        state.setShaderInput("u_previous_image_from_eye", self._previous_image_from_eye)
-        state.setTransparency(core.TransparencyAttrib.MNone, shaders.ABOVE_EVERYTHING)
-        state.setAttrib(core.ColorBlendAttrib.makeOff(), shaders.ABOVE_EVERYTHING)
-        state.setAttrib(core.AlphaTestAttrib.makeDefault(), shaders.ABOVE_EVERYTHING)
-        state.setLightOff(shaders.ABOVE_EVERYTHING)
-        state.setFogOff(shaders.ABOVE_EVERYTHING)
-        return state.getState()
-
-    def _sky_state(self) -> Any:
-        state = core.NodePath("state")
-        state.setShader(shaders.gbuffer_sky_shader())
-        state.setShaderInput("u_view", self._view)
-        state.setShaderInput("u_previous_image_from_eye", self._previous_image_from_eye)
-        state.setShaderInput("u_eye_from_ndc", self._eye_from_ndc)
-        return state.getState()
-
 
 def _check(output: GraphicsOutput, camera: NodePath) -> None:
-    if output.getEngine().getThreadingModel().getCullName() or output.getEngine().getThreadingModel().getDrawName():
+    threads = output.getEngine().getThreadingModel()
+    if threads.getCullName() or threads.getDrawName():
         raise SetupError(
             "Panda3D renders in threads of its own here, Renderlift reads pixels in the game's",
             fix="Remove threading-model from your configuration.",
@@ -325,18 +265,6 @@ def _check(output: GraphicsOutput, camera: NodePath) -> None:
             fix="Remove coordinate-system from your configuration.",
         )
     axes.image_from_camera(camera.node().getLens(), 1, 1)
-
-
-def _open_gbuffer(output: GraphicsOutput, height: int, width: int) -> GraphicsOutput:
-    wanted = core.FrameBufferProperties()
-    wanted.setRgbaBits(8, 8, 8, 8)
-    wanted.setDepthBits(24)
-    wanted.setAuxRgba(1)
-    wanted.setAuxFloat(2)
-    buffer = open_buffer(output, "renderlift-gbuffer", height, width, wanted, sort=output.getSort() + 1)
-    buffer.setClearColorActive(False)  # the backdrop writes every pixel of every target
-    buffer.setClearDepthActive(True)
-    return buffer
 
 
 def _resolved_picture(output: GraphicsOutput) -> Texture | None:

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         scene = load_scene(options.scene)
         height, width = options.size
-        base = open_showbase(SUPERSAMPLE * height, SUPERSAMPLE * width, window=options.window, title=scene.name)
+        title = f"{scene.name} (F9: off, on, wipe)"
+        base = open_showbase(SUPERSAMPLE * height, SUPERSAMPLE * width, window=options.window, title=title)
         base.disableMouse()
         base.cam.node().setLens(scene_lens(scene, base.win))
         stage = Stage(scene, base.win, camera=base.cam)
@@ -111,16 +112,18 @@ def preview(base: Any, stage: Stage, options: argparse.Namespace) -> None:
     )
     base.accept("escape", sys.exit)
     scene, start_s, shown, lap = stage.scene, time.monotonic(), 0, 0
+    # A game faster than its scene would draw the same instant twice.
+    interval_s = 1 / min(scene.fps, options.max_fps)
     while options.frames is None or shown < options.frames:
-        index = int((time.monotonic() - start_s) * scene.fps)
+        now_s = time.monotonic()
+        index = int((now_s - start_s) * scene.fps)
         if index // len(scene) != lap:
             lap = index // len(scene)
             lift.capture.cut()
         stage.pose(index % len(scene))
         base.taskMgr.step()
         shown += 1
-        # A game faster than its scene would draw the same instant twice.
-        time.sleep(max(0.0, start_s + (index + 1) / scene.fps - time.monotonic()))
+        time.sleep(max(0.0, now_s + interval_s - time.monotonic()))
     lift.close()
 
 
@@ -147,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.PREVIEW)
     parser.add_argument("--size", type=_size, default=(256, 448), metavar="WxH", help="of the frames")
     parser.add_argument("--frames", type=int, help="stop after so many; preview runs on by itself")
+    parser.add_argument(
+        "--max-fps", type=float, default=float("inf"), help="preview: draw no faster, for a CPU shared with a model"
+    )
     parser.add_argument("--session", help="capture: name the run, to go on with it after a crash")
     parser.add_argument("--view", type=View, choices=list(View), default=View.WIPE, help="what the window shows")
     window = parser.add_mutually_exclusive_group()
