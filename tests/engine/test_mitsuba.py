@@ -193,7 +193,8 @@ def test_the_shipped_stills_show_the_demo_as_it_is_now() -> None:
     times = [min(stills), max(stills)]
     for time_index, now in zip(times, tracer.path_trace_frames(scene, 128, 224, times, samples=8), strict=True):
         shipped = cv2.resize(stills[time_index], (224, 128), interpolation=cv2.INTER_AREA)
-        assert cv2.PSNR(shipped, now) > 26, "run: python -m renderlift.engine.mitsuba demo --out <demo_truth>"
+        # Few samples against many leave 25 dB, a still of another frame only 12.
+        assert cv2.PSNR(shipped, now) > 22, "run: python -m renderlift.engine.mitsuba demo --out <demo_truth>"
 
 
 def test_the_command_writes_the_stills_it_is_asked_for(tmp_path: Path) -> None:
