@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.engine.scene import Scene, SceneObject, Sky
+from renderlift.engine.scene import Mesh, Scene, SceneObject, Sky
 from renderlift.engine.scenes import courtyard_walls as walls
 from renderlift.engine.scenes import (
     furniture,
@@ -212,8 +212,8 @@ def _climber(rng: Rng) -> Thing:
         (-4.1, NORTH - 0.2, 4.1),
         (-3.3, NORTH - 0.15, 4.25),
     ]
-    green: list[meshes.Mesh] = []
-    pink: list[meshes.Mesh] = []
+    green: list[Mesh] = []
+    pink: list[Mesh] = []
     for x, y, z in anchors:
         hang = [
             moved(meshes.foliage(rng, 0.42, 130, 0.12), x, y, z),

@@ -55,7 +55,7 @@ def yard_thing(rng: Rng) -> things.Thing:
     if kind == 7:
         return outdoor_things.cart(rng)
     size = rng.uniform(0.3, 1.0, 3)
-    mesh = meshes.rounded_box(*size, radius=float(rng.uniform(0.01, 0.12)))
+    mesh = meshes.rounded_box(size[0], size[1], size[2], radius=float(rng.uniform(0.01, 0.12)))
     return (
         solid(
             "block",

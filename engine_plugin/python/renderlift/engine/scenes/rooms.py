@@ -225,7 +225,7 @@ def _clutter(rng: Rng) -> things.Thing:
     if kind == 4:
         size = rng.uniform(0.25, 0.7, 3)
         base = things.surface(rng, any_colour(rng))
-        mesh = meshes.rounded_box(*size, radius=float(rng.uniform(0.01, 0.1)))
+        mesh = meshes.rounded_box(size[0], size[1], size[2], radius=float(rng.uniform(0.01, 0.1)))
         return (solid("ottoman", "box", mesh, base, metres=0.5, roughness=float(rng.uniform(0.2, 0.9))),)
     if kind == 5:
         return placed(things.ball(rng, 0.16), pose((0, 0, 0.16)))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.engine.scene import Scene, SceneObject
+from renderlift.engine.scene import Mesh, Scene, SceneObject
 from renderlift.engine.scenes import (
     colours,
     meshes,
@@ -101,8 +101,8 @@ def _openings(rng: Rng, x: float, width: float, height: float, front: float) -> 
     columns, storeys = max(2, int(width / 1.9)), max(1, int((height - 0.6) / 2.7))
     step = width / columns
     door_at = int(rng.integers(columns))
-    frames: list[meshes.Mesh] = []
-    panes: list[meshes.Mesh] = []
+    frames: list[Mesh] = []
+    panes: list[Mesh] = []
     wide, tall = float(rng.uniform(0.8, 1.15)), float(rng.uniform(1.2, 1.6))
     for storey in range(storeys):
         for column in range(columns):
