@@ -436,6 +436,22 @@ def test_closing_leaves_the_scene_as_it_was(game: Any) -> None:
     assert after == before
 
 
+def test_two_cameras_capture_one_scene_and_either_may_leave(game: Any, new_game: Any) -> None:
+    floor_and_ball(game)
+    other = new_game(100, 140)
+    other.camera.reparentTo(game.root)
+    other.camera.setPosHpr(3, 6, 1, 90, 0, 0)
+    first, second = game.capture(), other.capture(camera_name="side")
+    first.grab(0)
+    assert second.grab(0).channels[INSTANCE_ID].any()
+    first.close()
+    game.opened.remove(first)
+    frame = second.grab(1)
+    assert frame.camera_name == "side"
+    assert set(np.unique(frame.channels[INSTANCE_ID])) == {0, 1, 2}
+    assert np.isfinite(frame.channels[FLOW]).all()
+
+
 @pytest.mark.parametrize("multisamples", [0, 4])
 def test_odd_sizes_come_out_whole(new_game: Any, optics: Any, multisamples: int) -> None:
     game = new_game(359, 641, multisamples=multisamples)

@@ -48,9 +48,7 @@ class Shot:
     names: tuple[IdName, ...]
     transfer: Transfer
     begun: bool = False
-    planes: list[Pixels] = field(
-        default_factory=lambda: []
-    )  # picture, then the G-buffer; bottom row first
+    planes: list[Pixels] = field(default_factory=lambda: [])  # picture, then the G-buffer; bottom row first
 
 
 class Capture:

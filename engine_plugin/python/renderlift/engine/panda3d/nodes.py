@@ -4,6 +4,7 @@ The pass learns it through a camera tag state: a tag on the node names a state t
 G-buffer camera applies. The user's own states, and so the user's picture, stay untouched.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from renderlift.engine.panda3d.skin import Skin, is_animated
 
 CLASS_TAG = "renderlift_class"  # names the class of a node and of all below it
 INSTANCE_TAG = "renderlift_instance"  # makes a node one object; its value is the id, or "" for the next free one
-STATE_TAG = "renderlift_state"  # ours: picks the node's tag state
 
 SOLID_ALPHA = 0.5  # a see-through surface is in the G-buffer from this alpha on, else what is behind it
 NOTHING = 2.0  # an alpha that no surface reaches
+
+_captures = itertools.count()  # several cameras may capture one scene, each with a tag of its own
 
 
 @dataclass
@@ -52,7 +54,8 @@ class Nodes:
         self._known: dict[int, _Node] = {}
         self._instances: dict[int, IdName] = {}
         self._skinned_shader = gbuffer_shader(skinned=True)
-        camera_node.setTagStateKey(STATE_TAG)
+        self._state_tag = f"renderlift_state_{next(_captures)}"
+        camera_node.setTagStateKey(self._state_tag)
 
     def update(self, now: CameraPose) -> None:
         """Bring every node's inputs to the frame about to be rendered; `now` in scene units."""
@@ -97,7 +100,7 @@ class Nodes:
         inputs.setShaderInput("u_surface", node.surface)
         inputs.setShaderInput("u_motion", node.motion)
         self._camera_node.setTagState(str(key), inputs.getState())
-        path.node().setTag(STATE_TAG, str(key))
+        path.node().setTag(self._state_tag, str(key))
         self._known[key] = node
         return node
 
@@ -105,7 +108,7 @@ class Nodes:
         node = self._known.pop(key)
         if node.skin is not None:
             node.skin.close()
-        node.paths[0].node().clearTag(STATE_TAG)
+        node.paths[0].node().clearTag(self._state_tag)
         self._camera_node.clearTagState(str(key))
 
     def _instance_of(self, path: NodePath) -> IdName:
