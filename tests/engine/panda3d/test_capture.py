@@ -420,20 +420,26 @@ def test_the_picture_is_the_users_own_to_the_bit(new_game: Any, multisamples: in
 
 
 def test_closing_leaves_the_scene_as_it_was(game: Any) -> None:
+    def everything() -> list[tuple[Any, ...]]:
+        return [
+            (
+                path.getName(),
+                path.node().getNumChildren(),
+                str(path.getState()),
+                list(path.node().getTagKeys()),
+                list(path.node().getPythonTagKeys()),
+            )
+            for path in game.root.findAllMatches("**")
+        ]
+
     floor_and_ball(game)
-    before = [
-        (path.getName(), path.node().getNumChildren(), str(path.getState()), list(path.node().getTagKeys()))
-        for path in game.root.findAllMatches("**")
-    ]
+    before = everything()
     capture = game.capture()
     capture.grab(0)
+    assert everything() != before
     capture.close()
     game.opened.remove(capture)
-    after = [
-        (path.getName(), path.node().getNumChildren(), str(path.getState()), list(path.node().getTagKeys()))
-        for path in game.root.findAllMatches("**")
-    ]
-    assert after == before
+    assert everything() == before
 
 
 def test_two_cameras_capture_one_scene_and_either_may_leave(game: Any, new_game: Any) -> None:

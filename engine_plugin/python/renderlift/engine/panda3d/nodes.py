@@ -5,7 +5,6 @@ G-buffer camera applies. The user's own states, and so the user's picture, stay 
 """
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,10 @@ import numpy as np
 
 from renderlift.bridge.frame import CameraPose, IdName
 from renderlift.engine.panda3d.axes import Matrix, matrix, motion_in_eye, panda_matrix
+from renderlift.engine.panda3d.labels import Labels
 from renderlift.engine.panda3d.panda import NodePath, core
 from renderlift.engine.panda3d.shaders import ABOVE_EVERYTHING, gbuffer_shader
 from renderlift.engine.panda3d.skin import Skin, is_animated
-
-CLASS_TAG = "renderlift_class"  # names the class of a node and of all below it
-INSTANCE_TAG = "renderlift_instance"  # makes a node one object; its value is the id, or "" for the next free one
 
 SOLID_ALPHA = 0.5  # a see-through surface is in the G-buffer from this alpha on, else what is behind it
 NOTHING = 2.0  # an alpha that no surface reaches
@@ -44,18 +41,21 @@ class _Node:
 
 
 class Nodes:
-    """The GeomNodes below a scene's root that the pass has met, and the id table they make."""
+    """The GeomNodes below a scene's root that the pass has met."""
 
     def __init__(self, scene: NodePath, camera_node: Any, class_ids: Mapping[str, int] | None = None) -> None:
         self.scene = scene
-        self.names: tuple[IdName, ...] = ()
         self._camera_node = camera_node
-        self._class_ids = dict(class_ids or {})
         self._known: dict[int, _Node] = {}
-        self._instances: dict[int, IdName] = {}
         self._skinned_shader = gbuffer_shader(skinned=True)
         self._state_tag = f"renderlift_state_{next(_captures)}"
+        self._labels = Labels(scene, self._state_tag, class_ids)
         camera_node.setTagStateKey(self._state_tag)
+
+    @property
+    def names(self) -> tuple[IdName, ...]:
+        """The id table as far as it is known."""
+        return self._labels.names
 
     def update(self, now: CameraPose) -> None:
         """Bring every node's inputs to the frame about to be rendered; `now` in scene units."""
@@ -78,15 +78,16 @@ class Nodes:
 
     def close(self) -> None:
         """Take every tag back off the scene."""
-        for key in list(self._known):
+        for key, node in list(self._known.items()):
             self._forget(key)
+            self._labels.erase(node.paths[0])
 
     def _meet(self, key: int, path: NodePath) -> _Node:
-        instance = self._instance_of(path)
+        instance, class_id = self._labels.of(path)
         node = _Node(
             paths=[path],
             instance=instance,
-            class_id=self._class_ids[instance.class_name],
+            class_id=class_id,
             free_of_graph=_turned_while_drawn(path),
             labels=core.PTALVecBase4f([core.LVecBase4f(0)]),
             surface=core.PTALVecBase4f([core.LVecBase4f(0)]),
@@ -108,46 +109,9 @@ class Nodes:
         node = self._known.pop(key)
         if node.skin is not None:
             node.skin.close()
+        self._labels.forget(node.instance)
         node.paths[0].node().clearTag(self._state_tag)
         self._camera_node.clearTagState(str(key))
-
-    def _instance_of(self, path: NodePath) -> IdName:
-        owner = _object_of(path, self.scene)
-        key = owner.node().this
-        if key not in self._instances:
-            wanted = owner.getTag(INSTANCE_TAG)
-            taken = {name.id for name in self._instances.values()}
-            instance_id = int(wanted) if wanted else max(taken, default=0) + 1
-            named = [p.getName() for p in owner.getAncestors() if p != self.scene and p.getName()]
-            named = [name for name in named if not name.startswith("__")]  # as Actors name their parts
-            name = named[0] if named else "unnamed"
-            class_name = owner.getNetTag(CLASS_TAG) or _class_from_name(name)
-            self._class_ids.setdefault(class_name, max(self._class_ids.values(), default=0) + 1)
-            self._instances[key] = IdName(instance_id, name, class_name, "/".join(reversed(named)))
-            self.names = _id_table(self._instances.values(), self._class_ids)
-        return self._instances[key]
-
-
-def _object_of(path: NodePath, scene: NodePath) -> NodePath:
-    """The node that counts as one object: tagged as such, else a loaded model or Actor, else the GeomNode."""
-    ancestors = [p for p in path.getAncestors() if p != scene]
-    for ancestor in ancestors:
-        if ancestor.hasTag(INSTANCE_TAG) or ancestor.hasTag(CLASS_TAG):
-            return ancestor
-    kinds = (core.ModelRoot.getClassType(), core.Character.getClassType())
-    models = [p for p in ancestors if any(p.node().isOfType(kind) for kind in kinds)]
-    return models[-1] if models else path
-
-
-def _class_from_name(name: str) -> str:
-    """`tree.012`, `tree_3` and the model `tree.egg` are trees."""
-    stem = re.sub(r"\.(bam|egg|gltf|glb|obj|dae)(\.pz)?$", "", name)
-    return re.sub(r"[\s._\-]*\d*$", "", stem) or stem or "unnamed"
-
-
-def _id_table(instances: Iterable[IdName], class_ids: Mapping[str, int]) -> tuple[IdName, ...]:
-    classes = [IdName(number, name, name) for name, number in class_ids.items()]
-    return (*sorted(instances, key=lambda name: name.id), *classes)
 
 
 def _turned_while_drawn(path: NodePath) -> bool:

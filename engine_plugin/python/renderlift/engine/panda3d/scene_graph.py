@@ -21,7 +21,7 @@ from renderlift.engine.panda3d.axes import (
 from renderlift.engine.panda3d.backdrop import add_backdrop
 from renderlift.engine.panda3d.capture import Capture
 from renderlift.engine.panda3d.game_look import game_shader, sky_shader
-from renderlift.engine.panda3d.nodes import CLASS_TAG, INSTANCE_TAG
+from renderlift.engine.panda3d.labels import CLASS_TAG, INSTANCE_TAG
 from renderlift.engine.panda3d.panda import (
     GraphicsOutput,
     NodePath,
@@ -130,16 +130,17 @@ def scene_lens(scene: Scene, output: GraphicsOutput) -> Any:
 
 
 def _add_objects(world: NodePath, scene: Scene) -> list[tuple[SceneObject, NodePath]]:
-    meshes: dict[int, Any] = {}  # by identity: many objects share one mesh
+    geoms: dict[int, Any] = {}  # by identity: many objects share one mesh, many one texture
     textures: dict[int, Texture] = {}
     nodes: list[tuple[SceneObject, NodePath]] = []
     for i, item in enumerate(scene.objects):
-        geom = meshes.setdefault(id(item.mesh), None) or _geom(item.mesh)
-        meshes[id(item.mesh)] = geom
-        texture = textures.setdefault(id(item.material.base_color), None) or _texture(item.material.base_color)
-        textures[id(item.material.base_color)] = texture
-        node = _add(world, item.name, item.class_name, i + 1, geom)
-        _dress(node, item.material, texture)
+        mesh, base_color = item.mesh, item.material.base_color
+        if id(mesh) not in geoms:
+            geoms[id(mesh)] = _geom(mesh)
+        if id(base_color) not in textures:
+            textures[id(base_color)] = _texture(base_color)
+        node = _add(world, item.name, item.class_name, i + 1, geoms[id(mesh)])
+        _dress(node, item.material, textures[id(base_color)])
         node.setMat(panda_matrix(object_pose(item, 0)))
         node.hide(STILL if item.world_from_object.ndim == 3 else MOVING)
         nodes.append((item, node))
