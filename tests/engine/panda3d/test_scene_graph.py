@@ -166,6 +166,15 @@ def test_moving_and_still_things_cast_shadows_that_follow_them() -> None:
     assert lit(frames[1], 0, 1.2) < 30
 
 
+def test_a_wall_in_grazing_sun_does_not_shadow_itself() -> None:
+    slope = np.radians(8)
+    sun = Sun((float(np.cos(slope)), -float(np.sin(slope)), 0.0), (9.0, 9.0, 9.0))
+    grazed = thing("wall", Material(colour(0.8, 0.8, 0.8), roughness=1.0), at(0, 5, 0), half=8.0)
+    rgb = only_frame(scene(grazed, sun=sun), height=180, width=320).channels[Channel.RGB]
+    assert rgb.min() > 100
+    assert rgb[..., 0].std() < 3
+
+
 def test_a_lamp_shines_to_one_side_and_is_seen() -> None:
     towards_wall = at(0, 3, 0) @ np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float64)
     lamp = Lamp(towards_wall, (0.4, 0.4), (20.0, 20.0, 20.0))

@@ -53,7 +53,7 @@ class SunShadow:
         buffer.setClearColorActive(False)
         state = core.NodePath("state")
         state.setShader(shadow_shader(), 100)
-        state.setDepthOffset(1)
+        state.setDepthOffset(-2)  # away from the sun, or surfaces would shadow themselves
         camera = self._sun.attachNewNode(core.Camera("shadow", lens))
         camera.node().setCameraMask(mask)
         camera.node().setInitialState(state.getState())
