@@ -7,7 +7,7 @@ import sys
 
 from direct.interval.LerpInterval import LerpPosInterval
 from direct.showbase.ShowBase import ShowBase
-from panda3d.core import loadPrcFileData
+from panda3d.core import ClockObject, loadPrcFileData
 
 from renderlift.bridge.wire import Mode
 from renderlift.engine.panda3d import attach
@@ -21,3 +21,4 @@ lift = attach(base, endpoint=sys.argv[1], mode=Mode.CAPTURE, fps=20)
 for _ in range(20):
     base.taskMgr.step()
 lift.close()
+assert ClockObject.getGlobalClock().getMode() == ClockObject.MNormal

@@ -102,6 +102,15 @@ def test_a_window_without_a_screen_names_the_fix(play: Run, monkeypatch: pytest.
     assert "--headless" in said
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="EGL's drivers are hidden in Linux's way")
+def test_a_machine_without_opengl_is_told_the_packages(play: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("__EGL_VENDOR_LIBRARY_DIRS", "/nonexistent")
+    process = play()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == SetupError.exit_code
+    assert "apt-get install libegl1 libgl1 libgl1-mesa-dri" in said
+
+
 def test_ones_own_scene_is_named_by_module_and_function() -> None:
     assert len(load_scene("renderlift.engine.scenes:demo_courtyard")) > 1
 

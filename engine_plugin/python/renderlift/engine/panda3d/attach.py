@@ -83,6 +83,8 @@ class Lift:
         self.publisher = publisher
         self.overlay = Overlay(base.win, wipe_at=_mouse(base), problem=lambda: publisher.status.problem)
         self._base = base
+        self._clock = core.ClockObject.getGlobalClock()
+        self._clock_mode = self._clock.getMode()
         self._interval_s = 1.0 / fps
         self._due_s = 0.0
         self._names = capture.names
@@ -93,9 +95,8 @@ class Lift:
         self._sender.start()
         self._tasks = [base.taskMgr.add(self._before_rendering, "renderlift-before", sort=BEFORE_RENDERING)]
         if publisher.mode is Mode.CAPTURE:
-            clock = core.ClockObject.getGlobalClock()
-            clock.setMode(core.ClockObject.MNonRealTime)
-            clock.setDt(self._interval_s)
+            self._clock.setMode(core.ClockObject.MNonRealTime)
+            self._clock.setDt(self._interval_s)
             self._tasks.append(base.taskMgr.add(self._after_rendering, "renderlift-after", sort=AFTER_RENDERING))
         base.finalExitCallbacks.append(self.close)
         atexit.register(self.close)
@@ -119,6 +120,7 @@ class Lift:
         for task in self._tasks:
             self._base.taskMgr.remove(task)
         self._keys.ignoreAll()
+        self._clock.setMode(self._clock_mode)
         self._shots.put(None)
         self._sender.join()
         self.overlay.close()
@@ -130,12 +132,12 @@ class Lift:
             self.overlay.show(result)
         self.overlay.update()
         if self.publisher.mode is Mode.CAPTURE:
-            self.capture.arm(_engine_time_ns(), wait=True)
+            self.capture.arm(self._engine_time_ns(), wait=True)
             return task.cont
         while shot := self.capture.take():
             self._shots.put(shot)
         now_s = time.monotonic()
-        if now_s >= self._due_s and self.capture.arm(_engine_time_ns()):
+        if now_s >= self._due_s and self.capture.arm(self._engine_time_ns()):
             self._due_s = max(self._due_s + self._interval_s, now_s)
         return task.cont
 
@@ -143,6 +145,9 @@ class Lift:
         while shot := self.capture.take():
             self._publish(shot)
         return task.cont
+
+    def _engine_time_ns(self) -> int:
+        return round(self._clock.getFrameTime() * 1e9)
 
     def _send(self) -> None:
         """Preview: making frames of shots takes milliseconds that are not the game's to lose."""
@@ -171,10 +176,6 @@ def _mouse(base: Any) -> Callable[[], float]:
         return last
 
     return share
-
-
-def _engine_time_ns() -> int:
-    return round(core.ClockObject.getGlobalClock().getFrameTime() * 1e9)
 
 
 def _preview_size(height: int, width: int) -> tuple[int, int]:

@@ -55,11 +55,11 @@ vec2 flow_of(vec4 eye_before) {
 """
 
 GBUFFER_FRAGMENT = """
-uniform struct { vec4 baseColor; vec4 diffuse; float roughness; float metallic; } p3d_Material;
+uniform struct { vec4 baseColor; float roughness; float metallic; } p3d_Material;
 uniform vec4 p3d_ColorScale;
 uniform sampler2D p3d_TextureFF[1];
 uniform vec4 u_labels;   // instance id, class id, 1 if the motion is known, alpha below which nothing is there
-uniform vec4 u_surface;  // share of vertex colour, of base colour, of diffuse; 1 if the material has PBR values
+uniform vec4 u_surface;  // 1 if the vertex colour counts, 1 if the material's colour does
 in vec3 eye, eye_before, normal;
 in vec4 color;
 in vec2 uv;
@@ -74,7 +74,7 @@ vec3 linear_of(vec3 c) {
 
 void main() {
   vec4 base = texture(p3d_TextureFF[0], uv) * p3d_ColorScale * mix(vec4(1.0), color, u_surface.x);
-  base *= mix(vec4(1.0), p3d_Material.baseColor, u_surface.y) * mix(vec4(1.0), p3d_Material.diffuse, u_surface.z);
+  base *= mix(vec4(1.0), p3d_Material.baseColor, u_surface.y);
   if (base.a < u_labels.w) discard;
   base = clamp(base, 0.0, 1.0);
   albedo = vec4(u_view.w > 0.0 ? linear_of(base.rgb) : base.rgb, 1.0);

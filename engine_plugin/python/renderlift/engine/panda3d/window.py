@@ -99,6 +99,7 @@ class Overlay:
         self._root.removeNode()
 
     def _place(self, wipe: float) -> None:
+        """Lay everything out, the line of the wipe at this share of the width."""
         self._picture.node().removeAllChildren()
         self._line.node().removeAllChildren()
         if self._result is not None:
