@@ -93,7 +93,7 @@ def serve(
     device: Device = None,
     base: Base = None,
     adapter: Adapter = None,
-    preview_length: Annotated[int, typer.Option(min=1, help="Frames in a clip of a preview.")] = 5,
+    preview_length: Annotated[int, typer.Option(min=1, help="Newest frames in a clip of a preview.")] = 1,
     length: Length = 9,
     overlap: Overlap = 2,
     record: Annotated[

@@ -35,9 +35,13 @@ IDLE_S = 0.2  # without a frame, after which it is looked who has gone
 
 @dataclass(frozen=True)
 class Service:
-    """How frames are served; `length` and `overlap` are those of captured clips, see `clip.clips`."""
+    """How frames are served.
 
-    preview_length: int = 5
+    `preview_length` is how many of the newest frames make a clip of a preview, see
+    `newest.NewestFrames`; `length` and `overlap` are those of captured clips, see `clip.clips`.
+    """
+
+    preview_length: int = 1
     length: int = 9
     overlap: int = 2
     once: bool = False  # end when engines have come and all of them have said goodbye
