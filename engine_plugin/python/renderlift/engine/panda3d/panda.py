@@ -3,6 +3,7 @@
 Also what Panda3D needs said once: how to get OpenGL without a window, and buffers that are reused.
 """
 
+import atexit
 import importlib
 import sys
 from typing import Any, TypeAlias
@@ -89,6 +90,8 @@ def _open_headless() -> GraphicsOutput:
             core.GraphicsPipe.BFRefuseWindow,
         )
         if output is not None and output.getGsg() is not None:
+            # Left to C++'s own exit, Panda3D may write its model cache with streams that are gone by then.
+            atexit.register(core.GraphicsEngine.getGlobalPtr().removeAllWindows)
             return output
     raise SetupError("Panda3D found no OpenGL to draw with.", fix=GL_FIX)
 
