@@ -5,7 +5,9 @@ This is the engine process behind `renderlift demo`, and a full example of captu
 
 import argparse
 import importlib
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +28,11 @@ SUPERSAMPLE = 2  # the window's size over the frames', as in render_frames
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+    """Entry point; returns the exit code. Asked to end by SIGTERM, it says goodbye to the bridge first."""
     options = _parser().parse_args(arguments)
+    ending = threading.Event()
+    # A flag, since an exception out of a handler could come up anywhere, in the middle of drawing too.
+    before = signal.signal(signal.SIGTERM, lambda _signal, _frame: ending.set())
     try:
         scene = load_scene(options.scene)
         height, width = options.size
@@ -37,14 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base.cam.node().setLens(scene_lens(scene, base.win))
         stage = Stage(scene, base.win, camera=base.cam)
         if options.mode is Mode.CAPTURE:
-            capture_all(base, stage, options)
+            capture_all(base, stage, options, ending)
         else:
-            preview(base, stage, options)
+            preview(base, stage, options, ending)
     except RenderliftError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 
@@ -69,7 +76,7 @@ def load_scene(name: str) -> Scene:
         ) from error
 
 
-def capture_all(base: Any, stage: Stage, options: argparse.Namespace) -> None:
+def capture_all(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
     """Send every frame once, in lockstep; a session that was cut short goes on where the bridge wants it to.
 
     Raises:
@@ -90,6 +97,8 @@ def capture_all(base: Any, stage: Stage, options: argparse.Namespace) -> None:
         if start:
             grab(start - 1)  # unsent, so that the first frame that is sent has a flow
         for index in range(start, options.frames or len(scene)):
+            if ending.is_set():
+                break
             frame = grab(index)
             if index == start:
                 publisher.set_names(frame.names)
@@ -99,7 +108,7 @@ def capture_all(base: Any, stage: Stage, options: argparse.Namespace) -> None:
     capture.close()
 
 
-def preview(base: Any, stage: Stage, options: argparse.Namespace) -> None:
+def preview(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
     """Run in real time, over and over, until the window is closed or `frames` were shown."""
     lift = attach(
         base,
@@ -110,11 +119,11 @@ def preview(base: Any, stage: Stage, options: argparse.Namespace) -> None:
         class_ids=stage.class_ids,
         linear_colors=True,
     )
-    base.accept("escape", sys.exit)
+    base.accept("escape", ending.set)
     scene, start_s, shown, lap = stage.scene, time.monotonic(), 0, 0
     # A game faster than its scene would draw the same instant twice.
     interval_s = 1 / min(scene.fps, options.max_fps)
-    while options.frames is None or shown < options.frames:
+    while not ending.is_set() and (options.frames is None or shown < options.frames):
         now_s = time.monotonic()
         index = int((now_s - start_s) * scene.fps)
         if index // len(scene) != lap:
