@@ -68,26 +68,44 @@ def build_autoencoder(size: EmbeddedSize) -> AutoencoderKLLTX2Video:
 
 def build(size: EmbeddedSize, autoencoder: AutoencoderKLLTX2Video | None = None) -> LTX2InContextPipeline:
     """Untrained pipeline of the given sizes around `autoencoder` (a new one if None)."""
-    width, audio_width = size.heads * size.head_dim, size.heads * 8
+    return LTX2InContextPipeline(
+        # A fixed shift: the dynamic one would let the reference tokens change the noise schedule.
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False),
+        vae=autoencoder or build_autoencoder(size),
+        audio_vae=_sound_autoencoder(),
+        text_encoder=cast(Any, None),
+        tokenizer=cast(Any, None),
+        connectors=_connectors(size),
+        transformer=_transformer(size),
+        vocoder=_vocoder(),
+    )
+
+
+def _transformer(size: EmbeddedSize) -> LTX2VideoTransformer3DModel:
     transformer = LTX2VideoTransformer3DModel(
         in_channels=size.latent_channels,
         out_channels=size.latent_channels,
         num_attention_heads=size.heads,
         attention_head_dim=size.head_dim,
-        cross_attention_dim=width,
+        cross_attention_dim=size.heads * size.head_dim,
         vae_scale_factors=(size.temporal_ratio, size.spatial_ratio, size.spatial_ratio),
         audio_in_channels=2,
         audio_out_channels=2,
         audio_num_attention_heads=size.heads,
         audio_attention_head_dim=8,
-        audio_cross_attention_dim=audio_width,
+        audio_cross_attention_dim=size.heads * 8,
         num_layers=size.layers,
         caption_channels=size.caption_channels,
         rope_type="split",
         rope_double_precision=False,
     )
     _deafen(transformer)
-    connectors = LTX2TextConnectors(
+    return transformer
+
+
+def _connectors(size: EmbeddedSize) -> LTX2TextConnectors:
+    """What stands between a text encoder and the transformer; here only its registers are used."""
+    return LTX2TextConnectors(
         caption_channels=size.caption_channels,
         text_proj_in_factor=1,
         video_connector_num_attention_heads=2,
@@ -102,7 +120,10 @@ def build(size: EmbeddedSize, autoencoder: AutoencoderKLLTX2Video | None = None)
         rope_type="split",
         rope_double_precision=False,
     )
-    audio = AutoencoderKLLTX2Audio(
+
+
+def _sound_autoencoder() -> AutoencoderKLLTX2Audio:
+    return AutoencoderKLLTX2Audio(
         base_channels=2,
         output_channels=2,
         ch_mult=(1,),
@@ -112,7 +133,10 @@ def build(size: EmbeddedSize, autoencoder: AutoencoderKLLTX2Video | None = None)
         latent_channels=2,
         mel_bins=4,
     )
-    vocoder = LTX2Vocoder(
+
+
+def _vocoder() -> LTX2Vocoder:
+    return LTX2Vocoder(
         in_channels=8,  # audio output channels x mel bins
         hidden_channels=32,
         out_channels=2,
@@ -122,17 +146,6 @@ def build(size: EmbeddedSize, autoencoder: AutoencoderKLLTX2Video | None = None)
         resnet_dilations=[[1, 3, 5]],
         leaky_relu_negative_slope=0.1,
         output_sampling_rate=16000,
-    )
-    return LTX2InContextPipeline(
-        # A fixed shift: the dynamic one would let the reference tokens change the noise schedule.
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False),
-        vae=autoencoder or build_autoencoder(size),
-        audio_vae=audio,
-        text_encoder=cast(Any, None),
-        tokenizer=cast(Any, None),
-        connectors=connectors,
-        transformer=transformer,
-        vocoder=vocoder,
     )
 
 
