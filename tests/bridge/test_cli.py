@@ -135,8 +135,9 @@ def test_with_json_an_error_is_an_event_too(tmp_path: Path) -> None:
 def test_info_says_what_a_recording_holds(recording: Path) -> None:
     told = run("info", recording)
     assert told.exit_code == 0
-    assert "40 frames" in told.stdout
+    assert "40 frames" in " ".join(told.stdout.split())
     assert "24x16" in told.stdout.replace("\n", "")
+    assert all(name in told.stdout for name in ("session", "missing", "seconds", "rgb")), "cut off at 80 columns"
     [event] = events_of(run("info", recording, "--json").stdout)
     assert (event["frames"], event["whole"], event["missing"]) == (40, True, [[]])
 
@@ -204,6 +205,7 @@ def test_playing_to_no_bridge_says_how_to_start_one(recording: Path, monkeypatch
     told = run("play", recording, "--endpoint", "tcp://127.0.0.1:9")
     assert told.exit_code == 1
     assert "renderlift serve --endpoint tcp://127.0.0.1:9" in told.stderr
+    assert "no bridge has answered" in told.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals between processes there")

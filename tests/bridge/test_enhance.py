@@ -286,8 +286,9 @@ def test_another_ending_is_refused_before_anything_is_rendered(tmp_path, recorde
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path, recorded):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordingError, match=r"cannot write .*file"):
+    with pytest.raises(RecordingError, match=r"cannot write .*file") as caught:
         enhance(recorded(range(3)), tmp_path / "file" / "out.mp4", identity, **CUT)
+    assert "Choose a place" in caught.value.fix
 
 
 def test_a_spoiled_ledger_is_not_believed(tmp_path, recorded):

@@ -649,6 +649,11 @@ def test_an_endpoint_open_to_the_network_needs_keys(endpoint: str) -> None:
         publisher(endpoint)
 
 
+def test_what_is_no_address_is_not_said_to_be_open_to_the_network() -> None:
+    with pytest.raises(TransportError, match="'banana' is not an address"):
+        Receiver("banana")
+
+
 @pytest.mark.parametrize("endpoint", ["ipc:///nowhere/at/all/bridge", "tcp://localhost", "tcp://[::1]:nonsense"])
 def test_an_endpoint_that_makes_no_sense_is_named(endpoint: str) -> None:
     with pytest.raises(TransportError, match="cannot listen at"):

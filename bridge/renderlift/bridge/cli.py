@@ -246,10 +246,9 @@ def play(
                 curve=curve,
             )
             if not publisher.wait_connected(CONNECT_S):
+                problem = publisher.status.problem  # closing puts another in its place
                 publisher.close(0)
-                raise TransportError(
-                    publisher.status.problem, fix=f"Start one: renderlift serve --endpoint {endpoint}"
-                )
+                raise TransportError(problem, fix=f"Start one: renderlift serve --endpoint {endpoint}")
             events.tell(
                 "playing", f"Playing {opening.engine} ({', '.join(opening.cameras)}).", opening=opening.session
             )
@@ -316,8 +315,10 @@ def enhance(
         from renderlift.bridge.enhance import enhance as enhance_recording
         from renderlift.bridge.record import summarize
         from renderlift.bridge.renderer import load_renderer
+        from renderlift.bridge.video import refuse_other_ending
 
-        summarize(recording)  # a wrong name is told before the model is loaded
+        summarize(recording)  # wrong names are told before the model is loaded
+        refuse_other_ending(output)
         given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
         done = enhance_recording(
             recording,
@@ -352,6 +353,8 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
 
 
 def _served_text(rendered: int, failed: int, left_out: int, recording: Path | None) -> str:
+    if not (rendered or failed or left_out):
+        return "Stopped; no frames were captured."
     text = f"{rendered} captured frames lifted"
     if failed:
         text += f", {failed} failed"

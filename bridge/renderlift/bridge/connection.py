@@ -60,8 +60,10 @@ def refuse_open_network(endpoint: str, curve: Curve | None) -> None:
     """Hold an endpoint against the rule: loopback, or CURVE.
 
     Raises:
-        TransportError: another host could reach it, and no keys are given.
+        TransportError: it is no address, or another host could reach it and no keys are given.
     """
+    if "://" not in endpoint:
+        raise TransportError(f"{endpoint!r} is not an address", fix="Write it like tcp://127.0.0.1:5755.")
     if curve is None and not _is_loopback(endpoint):
         raise TransportError(
             f"{endpoint} can be reached from other machines, and frames would travel there unprotected",

@@ -8,8 +8,11 @@ from renderlift.bridge.segment_index import StreamSummary
 def tell_recording(summary: RecordingSummary, events: Events) -> None:
     """Tell what `record.summarize` found, and what its crashes left."""
     rows = [_row(stream) for stream in summary.streams]
-    header = ("engine", "session", "camera", "frames", "missing", "size", "fps", "seconds", "channels")
+    header = ("engine", "session", "camera", "frames", "missing", "size", "fps", "seconds")
     title = f"{summary.path}: {summary.frames} frames, {_size(summary.bytes)}"
+    # Above the table, which would not fit a terminal of 80 columns with them.
+    for channels in dict.fromkeys(", ".join(stream.channels) for stream in summary.streams):
+        title += f"\n{channels}"
     missing = [[[gap.start, gap.stop - 1] for gap in stream.missing] for stream in summary.streams]
     events.table(
         "recording",
@@ -35,7 +38,6 @@ def _row(stream: StreamSummary) -> tuple[str, ...]:
         f"{stream.width}x{stream.height}",
         f"{stream.fps:.3g}" if stream.fps else "-",
         f"{stream.duration_s:.2f}",
-        ", ".join(stream.channels),
     )
 
 

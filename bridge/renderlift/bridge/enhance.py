@@ -6,6 +6,7 @@ it is and with which settings. Each is in place before the ledger counts it, so 
 renders only what is missing, and its result is that of an uninterrupted run.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -26,7 +27,7 @@ from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.join import join_clip
 from renderlift.bridge.record import read_frames, summarize
 from renderlift.bridge.segment_index import StreamSummary
-from renderlift.bridge.video import Picture, VideoWriter, join_videos
+from renderlift.bridge.video import Picture, VideoWriter, join_videos, refuse_other_ending
 from renderlift.bridge.video import side_by_side as before_and_after
 
 Progress = Callable[[int, int], None]  # frames done, frames in all
@@ -123,11 +124,7 @@ class _Job:
     """The files of one run."""
 
     def __init__(self, output: Path, stream: StreamSummary, beside: bool) -> None:
-        if output.suffix not in ("", ".mp4"):
-            raise RecordingError(
-                f"cannot write {output.suffix} files",
-                fix="Name a file ending in .mp4, or a folder for PNGs, without an ending.",
-            )
+        refuse_other_ending(output)
         self.output = output
         self.parts = output.with_name(output.name + ".parts")
         self._is_video = output.suffix == ".mp4"
@@ -313,7 +310,10 @@ def _disk_errors(parts: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        is_full = error.strerror is None or error.errno in (errno.ENOSPC, errno.EDQUOT)  # numpy gives no reason
         raise RecordingError(
-            f"cannot write {error.filename or parts}: {error.strerror}",
-            fix="Free some space and run the same again: what is finished is kept.",
+            f"cannot write {error.filename or parts}: {error.strerror or error}",
+            fix="Free some space and run the same again: what is finished is kept."
+            if is_full
+            else "Choose a place that can be written to.",
         ) from error

@@ -112,7 +112,7 @@ class Events:
             self._bars = _new_bars(self._err)
             self._bars.start()
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, text="")
+            self._tasks[stage] = self._bars.add_task(stage, total=total, text="")
         self._bars.update(self._tasks[stage], completed=done, total=total, text=text)
 
 

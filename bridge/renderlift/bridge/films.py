@@ -10,7 +10,7 @@ import cv2
 from renderlift.bridge.enhance import DEFAULT_FPS
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Frame
-from renderlift.bridge.video import Picture, VideoWriter
+from renderlift.bridge.video import Picture, VideoWriter, refuse_other_ending
 
 FilmKey = tuple[tuple[str, str, str], int, int]  # stream, height, width
 # A third of the default's time for some percent more bytes.
@@ -41,11 +41,7 @@ class Films:
         """
         self.paths: list[Path] = []
         self._path = Path(path)
-        if self._path.suffix not in ("", ".mp4"):
-            raise RecordingError(
-                f"cannot write {self._path.suffix} files",
-                fix="Name a file ending in .mp4, or a folder for PNGs, without an ending.",
-            )
+        refuse_other_ending(self._path)
         self._films: dict[FilmKey, Film] = {}
         self._first: dict[FilmKey, tuple[Frame, Picture]] = {}  # until a second one tells the rate
 

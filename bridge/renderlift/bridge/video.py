@@ -33,6 +33,19 @@ _LINE = (245, 245, 245)
 _TEXT = (255, 255, 255)
 
 
+def refuse_other_ending(output: Path) -> None:
+    """Pictures are written to NAME.mp4, or to a folder, whose name has no ending.
+
+    Raises:
+        RecordingError: another ending.
+    """
+    if output.suffix not in ("", ".mp4"):
+        raise RecordingError(
+            f"cannot write {output.suffix} files",
+            fix="Name a file ending in .mp4, or a folder for PNGs, without an ending.",
+        )
+
+
 class _OutputFile:
     """A file that never fails towards FFmpeg, which crashes the process when its disk is full.
 
