@@ -105,6 +105,11 @@ def load_base(base: str, dtype: torch.dtype) -> LTX2InContextPipeline:
         SetupError: nothing there that an `LTX2InContextPipeline` can load.
     """
     folder = WEIGHTS / "base" if base == EMBEDDED else Path(base)
+    if base != EMBEDDED and not (folder / "model_index.json").is_file():
+        raise SetupError(
+            f"no base at {folder}: model_index.json is missing",
+            fix="Name a folder that LTX2InContextPipeline.save_pretrained wrote, or leave --base out.",
+        )
     _present(folder / "model_index.json")
     optional: dict[str, Any] = (
         {} if (folder / "text_encoder").is_dir() else {"text_encoder": None, "tokenizer": None}
@@ -175,7 +180,7 @@ def paint(pipeline: LTX2InContextPipeline, settings: RenderSettings, clip: Clip)
     if not torch.isfinite(video).all():
         raise RenderError(
             f"the model gave NaN for frames {clip.frames[0].index} to {clip.frames[-1].index}",
-            fix="Use --dtype float32.",
+            fix="Load it with dtype=float32: renderlift.model.render.load.",
         )
     return video
 
