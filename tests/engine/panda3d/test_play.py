@@ -123,3 +123,11 @@ def test_a_preview_that_is_asked_to_end_says_goodbye(play: Run, receiver: Receiv
     assert process.wait(20) == 0
     assert not receiver.streams[0].connected
     assert receiver.streams[0].pending == 0
+
+
+def test_a_capture_that_waits_for_a_bridge_ends_when_it_is_asked_to(play: Run) -> None:
+    process = play("--mode", "capture", "--endpoint", "tcp://127.0.0.1:9")
+    assert process.stderr
+    assert any("capture waits: no bridge has answered" in line for line in process.stderr)
+    process.terminate()
+    assert process.wait(20) == 0

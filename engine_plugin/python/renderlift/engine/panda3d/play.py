@@ -5,6 +5,7 @@ This is the engine process behind `renderlift demo`, and a full example of captu
 
 import argparse
 import importlib
+import logging
 import signal
 import sys
 import threading
@@ -24,7 +25,11 @@ from renderlift.engine.panda3d.window import View
 from renderlift.engine.scene import Scene
 from renderlift.engine.scenes import demo_courtyard, random_scene
 
+_log = logging.getLogger(__name__)
+
 SUPERSAMPLE = 2  # the window's size over the frames', as in render_frames
+LOOK_UP_S = 1.0  # how often a capture that waits looks whether it should end
+SETTLE_S, LEAVE_S = 60.0, 2.0  # for the last acknowledgements; when asked to end
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,10 +107,24 @@ def capture_all(base: Any, stage: Stage, options: argparse.Namespace, ending: th
             frame = grab(index)
             if index == start:
                 publisher.set_names(frame.names)
-            publisher.publish(frame)
-        if not publisher.close(timeout_s=60.0):
+            _publish(publisher, frame, ending)
+        if not publisher.close(timeout_s=LEAVE_S if ending.is_set() else SETTLE_S):
             raise TransportError("not every frame was acknowledged", fix="Run the same session again.")
     capture.close()
+
+
+def _publish(publisher: Publisher, frame: Frame, ending: threading.Event) -> None:
+    """Wait until the bridge has room, but not when asked to end."""
+    told = False
+    while not ending.is_set():
+        try:
+            publisher.publish(frame, timeout_s=LOOK_UP_S)
+        except TransportError:
+            if not told:  # the publisher itself says so only in a longer wait
+                _log.warning("capture waits: %s", publisher.status.problem)
+            told = True
+        else:
+            return
 
 
 def preview(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
