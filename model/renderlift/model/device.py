@@ -1,7 +1,5 @@
 """Where and in which precision to run."""
 
-import time
-
 import torch
 
 from renderlift.bridge.errors import SetupError
@@ -28,7 +26,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Turn "auto", "float32", "bfloat16" into a dtype; "auto" takes the faster by a short timing.
+    """Turn "auto", "float32", "bfloat16" into a dtype.
+
+    "auto" asks what the processor can do and times nothing: a timing that fell out otherwise on a
+    busy machine would let a resumed job change its pictures midway.
 
     Raises:
         SetupError: another name.
@@ -38,18 +39,11 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
         return named[name]
     if name != "auto":
         raise SetupError(f"unknown dtype {name!r}", fix="Use auto, float32 or bfloat16.")
-    if device.type != "cpu":
-        return torch.bfloat16
-    # CPUs differ by an order of magnitude here: those with AMX or AVX512-BF16 are faster in
-    # bfloat16, the others emulate it.
-    return min(named.values(), key=_product_seconds)
+    return torch.bfloat16 if device.type != "cpu" or _cpu_computes_bfloat16() else torch.float32
 
 
-def _product_seconds(dtype: torch.dtype) -> float:
-    matrix = torch.ones(512, 512, dtype=dtype)
-    seconds: list[float] = []
-    for _ in range(4):  # the first one pays for the set-up
-        started = time.perf_counter()
-        torch.mm(matrix, matrix)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds[1:])
+def _cpu_computes_bfloat16() -> bool:
+    """Whether the processor has bfloat16 products; the others emulate them, slower than float32."""
+    # Older torch does not tell.
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(feature) for feature in ("amx_bf16", "avx512_bf16", "bf16"))
