@@ -161,6 +161,15 @@ def test_enhance_writes_every_frame(recording: Path, tmp_path: Path) -> None:
     assert "--restart" in told.stderr
 
 
+def test_enhance_of_a_recording_with_gaps_exits_with_3_and_counts_them(recording: Path, tmp_path: Path) -> None:
+    with Recorder(recording) as recorder:
+        recorder.write(frame(45))
+    result = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity", "--json")
+    assert result.exit_code == 3
+    assert events_of(result.stdout)[-1]["enhanced"]["missing_frames"] == 5
+    assert len(list(read_video(tmp_path / "out.mp4"))) == 41
+
+
 def test_an_option_that_the_renderer_does_not_have_is_an_error(recording: Path, tmp_path: Path) -> None:
     told = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity", "--steps", "4")
     assert told.exit_code == 1

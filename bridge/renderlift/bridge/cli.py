@@ -334,7 +334,10 @@ def enhance(
             progress=lambda finished, total: events.progress("rendering", finished, total),
         )
         reused = f", {done.reused_frames} of them from the run before" if done.reused_frames else ""
-        events.tell("enhanced", f"{done.frames} frames in {done.path}{reused}", enhanced=done)
+        missing = f"; {done.missing_frames} are missing or damaged in the recording" if done.missing_frames else ""
+        events.tell("enhanced", f"{done.frames} frames in {done.path}{reused}{missing}", enhanced=done)
+        if done.missing_frames:
+            raise typer.Exit(LOSSY)
 
 
 @app.command()

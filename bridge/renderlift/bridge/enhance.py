@@ -43,6 +43,7 @@ class Enhanced:
     path: Path
     frames: int
     reused_frames: int  # taken over from an interrupted run
+    missing_frames: int  # gaps and damage of the recording, between its first frame and its last
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -111,7 +112,8 @@ def enhance(
                 job.write_ledger(ledger)
                 _report(progress, ledger, stream)
         job.finish(ledger)
-    return Enhanced(job.output, ledger.frames, reused)
+    spanned = stream.last_index - stream.first_index + 1
+    return Enhanced(job.output, ledger.frames, reused, spanned - ledger.frames)
 
 
 def _videos(cut: Iterable[Clip], render: Render, job: "_Job") -> Iterator[tuple[Clip, Video]]:
