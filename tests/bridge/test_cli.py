@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from renderlift.bridge import cli, wire
+from renderlift.bridge import cli, options, wire
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder, read_frames
 from renderlift.bridge.video import read_video
@@ -242,3 +242,14 @@ def test_an_engine_that_is_not_there_is_an_error_that_names_those_that_are(tmp_p
     told = run("capture", "quake", "e1m1", "-o", tmp_path / "take")
     assert told.exit_code == 1
     assert "panda3d" in told.stderr
+
+
+def test_a_service_leaves_a_core_to_the_engine_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(options.os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    options.leave_a_core_to_the_engine()
+    assert options.os.environ["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    options.leave_a_core_to_the_engine()
+    assert options.os.environ["OMP_NUM_THREADS"] == "8"

@@ -137,6 +137,7 @@ def serve(
             receiver = stack.enter_context(Receiver(endpoint, durable=durable, curve=curve))
             events.tell("listening", f"Listening at {receiver.endpoint}.", endpoint=receiver.endpoint)
             given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
+            options.leave_a_core_to_the_engine()
             renderer = load_renderer(render, given)
             events.tell("ready", f"The renderer {render} is ready.", render=render)
             service = Service(preview_length=preview_length, length=length, overlap=overlap, once=once)

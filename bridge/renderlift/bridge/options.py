@@ -1,6 +1,8 @@
 """Command-line options that several commands share."""
 
+import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Generator
@@ -102,6 +104,16 @@ def load_curve(key: Path | None, peers: list[Path] | None) -> "Curve | None":
     from renderlift.bridge.connection import Curve
 
     return Curve.load(key, *peers)
+
+
+def leave_a_core_to_the_engine() -> None:
+    """Let the renderer use all cores but one, unless the user has set OMP_NUM_THREADS.
+
+    Its threads wait for each other by spinning. If an engine on the same machine takes the core of
+    one of them, all others burn theirs meanwhile, and both get slower than with a thread less.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores - 1)))
 
 
 @contextmanager
