@@ -125,12 +125,11 @@ def sequential(model: Model, recording: Path, output: Path) -> None:
 
 
 def overlapped(model: Model, recording: Path, output: Path) -> None:
+    """As `enhance` does it: reading, rendering and writing in a thread each."""
     with VideoWriter(output, HEIGHT, WIDTH, 24) as writer:
         sink = cross_fade(lambda frame, picture: writer.write(picture), overlap=OVERLAP)
-        read = ahead(cut(read_frames(recording)), 1)
-        painted = ahead(((clip, model.painted(clip)) for clip in read), 1)
-        locked = ahead(((clip, model.finish(model.lock, clip, video)) for clip, video in painted), 1)
-        for clip, video in locked:
+        read = ahead(read_frames(recording), LENGTH)
+        for clip, video in ahead(((clip, model.render(clip)) for clip in cut(read)), 1):
             sink(clip, video)
 
 
