@@ -146,10 +146,8 @@ def _tables(results: Results, events: Events) -> None:
     speed = [
         ("frames captured, recorded and lifted", f"{results.frames - results.failed_frames} of {results.frames}"),
         ("lifted per second, capture", f"{results.capture_fps:.1f} fps"),
-        (
-            "lifted and shown per second, preview",
-            f"{results.preview_fps:.1f} fps of {results.preview_engine_fps:.1f} fps",
-        ),
+        ("lifted and shown per second, preview", f"{results.preview_fps:.1f} fps"),
+        ("rendered by the engine meanwhile", f"{results.preview_engine_fps:.1f} fps"),
         ("latency, preview", "-" if results.preview_latency_ms is None else f"{results.preview_latency_ms:.0f} ms"),
         ("left out for newer frames, preview", str(results.preview_dropped)),
     ]

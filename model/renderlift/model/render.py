@@ -16,6 +16,7 @@ os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
 import torch
 from diffusers import LTX2InContextPipeline
 from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import LTX2ReferenceCondition
+from diffusers.utils import logging
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video
@@ -114,6 +115,7 @@ def load_base(base: str, dtype: torch.dtype) -> LTX2InContextPipeline:
     optional: dict[str, Any] = (
         {} if (folder / "text_encoder").is_dir() else {"text_encoder": None, "tokenizer": None}
     )
+    logging.disable_progress_bar()  # the caller shows how far it is
     try:
         pipeline = LTX2InContextPipeline.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, **optional
