@@ -195,15 +195,16 @@ def by_stage(model: Model, recording: Path, output: Path) -> dict[str, float]:
 
 
 def memory_of(clip_count: int) -> float:
-    """Peak megabytes of a process of its own that lifts so many clips, overlapped."""
-    command = [sys.executable, __file__, "--memory", str(clip_count)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    """Peak megabytes of a process that does nothing but lift so many clips, overlapped."""
+    with tempfile.TemporaryDirectory() as folder:
+        recording = record(Path(folder), clip_count)
+        command = [sys.executable, __file__, "--memory", str(recording)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])
 
 
-def print_memory(clip_count: int, folder: Path) -> None:
-    model = load_model(steps=1)
-    overlapped(model, record(folder / "recording", clip_count), folder / "out.mp4")
+def print_memory(recording: Path, output: Path) -> None:
+    overlapped(load_model(steps=1), recording, output)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
 
@@ -250,13 +251,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--clips", type=int, default=4, help="per run")
     parser.add_argument("--steps", type=int, default=4, help="denoising steps of the paired rounds")
-    parser.add_argument("--memory", type=int, metavar="CLIPS", help="only print the peak memory of so many clips")
+    parser.add_argument("--memory", type=Path, metavar="RECORDING", help="only lift that, and print the peak")
     parser.add_argument("--only", choices=("stages", "overlap", "memory"), help="one of the three tables")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.memory:
-            print_memory(options.memory, folder)
+            print_memory(options.memory, folder / "out.mp4")
             return
         if options.only != "memory":
             model = load_model(options.steps)
