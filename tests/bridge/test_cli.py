@@ -252,3 +252,14 @@ def test_a_service_leaves_a_core_to_the_engine_unless_told_otherwise(monkeypatch
     monkeypatch.delenv("OMP_NUM_THREADS")
     options.leave_a_core_to_the_engine()
     assert 1 <= int(os.environ["OMP_NUM_THREADS"]) <= max(1, (os.cpu_count() or 2) - 1)
+
+
+def test_a_missing_library_of_the_system_is_an_error_that_names_the_packages(tmp_path: Path) -> None:
+    broken = "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')"
+    (tmp_path / "cv2.py").write_text(broken)
+    with started("demo", "-o", tmp_path / "demo", env={**os.environ, "PYTHONPATH": str(tmp_path)}) as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "libGL.so.1" in said
+    assert "apt-get install libegl1 libgl1" in said
+    assert "Traceback" not in said

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX
 from renderlift.bridge.events import Events
 from renderlift.bridge.wire import DEFAULT_ENDPOINT, PROTOCOL_VERSION
 
@@ -41,6 +42,8 @@ _TORCH = """import torch
 _OPENGL = """from renderlift.engine.panda3d.panda import headless_output
     gsg = headless_output().getGsg()
     found = f"{gsg.getDriverRenderer()}, OpenGL {gsg.getDriverVersionMajor()}.{gsg.getDriverVersionMinor()}\""""
+_OPENCV = """import cv2
+    found = cv2.__version__"""
 _PATH_TRACER = """from renderlift.engine.mitsuba import variant
     found = variant()"""
 
@@ -57,21 +60,25 @@ class Finding:
     fix: str = ""
 
 
+Look = Callable[[], Finding]
+
+
 def examine() -> list[Finding]:
     """Look at everything; takes some seconds."""
-    checks: tuple[Callable[[], Finding], ...] = (
-        _versions,
-        _disk,
-        _shared_memory,
-        _port,
-        _video,
-        _opengl,
-        _screen,
-        _torch,
-        _weights,
-        _path_tracer,
+    looks: tuple[Look, ...] = (
+        look_at_versions,
+        look_at_disk,
+        look_at_shared_memory,
+        look_at_port,
+        look_at_pictures,
+        look_at_video,
+        look_at_engine,
+        look_at_screen,
+        look_at_renderer,
+        look_at_weights,
+        look_at_path_tracer,
     )
-    return [check() for check in checks]
+    return [look() for look in looks]
 
 
 def tell_findings(findings: list[Finding], events: Events) -> None:
@@ -80,7 +87,7 @@ def tell_findings(findings: list[Finding], events: Events) -> None:
     events.table("examination", "This machine", ("", "what", "found"), rows, findings=findings)
 
 
-def _versions() -> Finding:
+def look_at_versions() -> Finding:
     return Finding(
         "versions",
         "ok",
@@ -89,7 +96,7 @@ def _versions() -> Finding:
     )
 
 
-def _disk() -> Finding:
+def look_at_disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free
     found = f"{free / GIGABYTE:.1f} GB free in {Path.cwd()}"
     if free > 2 * GIGABYTE:
@@ -98,7 +105,7 @@ def _disk() -> Finding:
     return Finding("disk", "warn" if free > 0.2 * GIGABYTE else "fail", found, fix)
 
 
-def _shared_memory() -> Finding:
+def look_at_shared_memory() -> Finding:
     shared = Path("/dev/shm")
     if sys.platform != "linux" or not shared.is_dir():
         return Finding("shared memory", "ok", "not used on this system; pixels go through sockets")
@@ -110,19 +117,26 @@ def _shared_memory() -> Finding:
     return Finding("shared memory", "warn", found, fix)
 
 
-def _port() -> Finding:
+def look_at_port() -> Finding:
     port = int(DEFAULT_ENDPOINT.rpartition(":")[2])
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            trial.bind(("127.0.0.1", port))
         except OSError:
             fix = "Most likely a bridge runs already; if not, give --endpoint tcp://127.0.0.1:PORT to both sides."
             return Finding("port", "warn", f"{port} is taken", fix)
     return Finding("port", "ok", f"{port} is free")
 
 
-def _video() -> Finding:
+def look_at_pictures() -> Finding:
+    answer = probe(_OPENCV)
+    if "found" not in answer:
+        return Finding("pictures", "fail", answer["problem"], SYSTEM_LIBRARIES_FIX)
+    return Finding("pictures", "ok", f"OpenCV {answer['found']}")
+
+
+def look_at_video() -> Finding:
     import av
 
     try:
@@ -134,16 +148,16 @@ def _video() -> Finding:
     return Finding("video", "ok", f"H.264 by PyAV {av.__version__}")
 
 
-def _opengl() -> Finding:
-    if not _is_installed("panda3d"):
+def look_at_engine() -> Finding:
+    if not is_installed("panda3d"):
         return Finding("engine", "warn", "Panda3D is not installed", "pip install 'renderlift[engines]'")
-    probe = _probe(_OPENGL)
-    if "found" not in probe:
-        return Finding("engine", "fail", probe["problem"], probe["fix"])
-    return Finding("engine", "ok", f"Panda3D draws without a window: {probe['found']}")
+    answer = probe(_OPENGL)
+    if "found" not in answer:
+        return Finding("engine", "fail", answer["problem"], answer["fix"] or SYSTEM_LIBRARIES_FIX)
+    return Finding("engine", "ok", f"Panda3D draws without a window: {answer['found']}")
 
 
-def _screen() -> Finding:
+def look_at_screen() -> Finding:
     if has_screen():
         return Finding("screen", "ok", "videos can be shown")
     return Finding("screen", "ok", "none; files are written and not opened")
@@ -156,15 +170,15 @@ def has_screen() -> bool:
     )
 
 
-def _torch() -> Finding:
-    if not _is_installed("torch"):
+def look_at_renderer() -> Finding:
+    if not is_installed("torch"):
         return Finding(
             "renderer", "warn", "torch is not installed: record and replay only", "pip install 'renderlift[model]'"
         )
-    probe = _probe(_TORCH)
-    if "found" not in probe:
-        return Finding("renderer", "fail", probe["problem"], "pip install --force-reinstall torch")
-    torch = probe["found"]
+    answer = probe(_TORCH)
+    if "found" not in answer:
+        return Finding("renderer", "fail", answer["problem"], "pip install --force-reinstall torch")
+    torch = answer["found"]
     if torch["gpus"]:
         return Finding("renderer", "ok", f"torch {torch['version']} on {', '.join(torch['gpus'])}")
     found = f"torch {torch['version']} on {torch['threads']} CPU threads"
@@ -174,7 +188,7 @@ def _torch() -> Finding:
     return Finding("renderer", "ok", f"{found}; no GPU")
 
 
-def _weights() -> Finding:
+def look_at_weights() -> Finding:
     spec = importlib.util.find_spec("renderlift.model")
     folders = list(spec.submodule_search_locations or []) if spec else []
     folder = Path(folders[0]) / "weights" if folders else Path("weights")
@@ -186,24 +200,24 @@ def _weights() -> Finding:
     return Finding("weights", "ok", f"embedded base, lift and lock, {size / 1e6:.0f} MB")
 
 
-def _path_tracer() -> Finding:
-    if not _is_installed("mitsuba"):
+def look_at_path_tracer() -> Finding:
+    if not is_installed("mitsuba"):
         return Finding("path tracer", "ok", "not installed; only to make pairs: pip install 'renderlift[truth]'")
-    probe = _probe(_PATH_TRACER)
-    if "found" not in probe:
-        return Finding("path tracer", "warn", probe["problem"], probe["fix"])
-    if not str(probe["found"]).startswith("llvm"):
+    answer = probe(_PATH_TRACER)
+    if "found" not in answer:
+        return Finding("path tracer", "warn", answer["problem"], answer["fix"] or "pip install 'renderlift[truth]'")
+    if not str(answer["found"]).startswith("llvm"):
         return Finding(
             "path tracer", "warn", "Mitsuba without LLVM, several times slower", "apt-get install libllvm19"
         )
-    return Finding("path tracer", "ok", f"Mitsuba, {probe['found']}")
+    return Finding("path tracer", "ok", f"Mitsuba, {answer['found']}")
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _probe(body: str) -> dict[str, Any]:
+def probe(body: str) -> dict[str, Any]:
     """Run a piece of code elsewhere: {"found": ...}, or {"problem": ..., "fix": ...}."""
     command = [sys.executable, "-c", _PROBE.format(body=body)]
     try:

@@ -12,6 +12,9 @@
 The command line prints the message and the fix, and exits with `exit_code`.
 """
 
+# What a slim container lacks of the libraries that OpenCV and Panda3D load.
+SYSTEM_LIBRARIES_FIX = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri libglib2.0-0"
+
 
 class RenderliftError(Exception):
     """Base of the tree.

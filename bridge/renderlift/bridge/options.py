@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from renderlift.bridge.errors import RenderliftError
+from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX, RenderliftError, SetupError
 
 if TYPE_CHECKING:
     from renderlift.bridge.connection import Curve
@@ -106,6 +106,17 @@ def load_curve(key: Path | None, peers: list[Path] | None) -> "Curve | None":
     return Curve.load(key, *peers)
 
 
+@contextmanager
+def _system_libraries_named() -> Generator[None]:
+    """A package that is there but cannot load a library of the system becomes an error that names the fix."""
+    try:
+        yield
+    except ImportError as error:
+        if ".so" not in str(error):
+            raise
+        raise SetupError(f"a library is missing: {error}", fix=SYSTEM_LIBRARIES_FIX) from error
+
+
 def leave_a_core_to_the_engine() -> None:
     """Let the renderer use all cores but one, unless the user has set OMP_NUM_THREADS.
 
@@ -123,7 +134,7 @@ def telling(as_json: bool, debug: bool) -> Generator["Events"]:
 
     events = Events(as_json=as_json)
     try:
-        with events:
+        with events, _system_libraries_named():
             yield events
     except RenderliftError as error:
         if debug:
