@@ -34,12 +34,15 @@ class AdapterFacts:
     base: str  # name of the base it was trained on
     references: tuple[str, ...] = ("rgb",)  # in the order they are packed
     reference_downscale_factor: int = 1
+    target: str = "photo"  # what it paints; a name of references.CHANNEL_OF
 
 
-def attach(transformer: LTX2VideoTransformer3DModel, *, rank: int, name: str = "lift") -> None:
-    """Freeze the transformer and add a trainable adapter of `rank` (alpha = rank)."""
+def attach(
+    transformer: LTX2VideoTransformer3DModel, *, rank: int, alpha: int | None = None, name: str = "lift"
+) -> None:
+    """Freeze the transformer and add a trainable adapter of `rank` (alpha = rank, unless said)."""
     transformer.requires_grad_(False)
-    config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=TARGETS)
+    config = LoraConfig(r=rank, lora_alpha=alpha or rank, init_lora_weights="gaussian", target_modules=TARGETS)
     transformer.add_adapter(config, adapter_name=name)
 
 
@@ -62,6 +65,7 @@ def save(
         "renderlift_task": facts.task,
         "renderlift_base": facts.base,
         "renderlift_references": json.dumps(facts.references),
+        "renderlift_target": facts.target,
     }
     save_file(load_file(path), path, metadata=metadata)
 
@@ -88,4 +92,5 @@ def read_facts(folder: Path) -> AdapterFacts:
         reference_downscale_factor=int(
             metadata.get("reference_downscale_factor", metadata.get("ss_reference_downscale_factor", "1"))
         ),
+        target=metadata.get("renderlift_target", "photo"),
     )
