@@ -146,7 +146,7 @@ def read_pair(
             another size or of a frame that the recording lacks.
     """
     folder = Path(folder)
-    pictures = _truth_files(folder / "truth")
+    pictures = truth_files(folder / "truth")
     stream = None
     for clip in clips(read_frames(folder / "render", channels=channels), length=length):
         if stream not in (None, clip.stream):
@@ -207,7 +207,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _truth_files(folder: Path) -> dict[int, Path]:
+def truth_files(folder: Path) -> dict[int, Path]:
     """Frame index to file, in order."""
     if not folder.is_dir():
         return {}
