@@ -1,0 +1,17 @@
+// The rule of docs/protocol.md section 1: loopback, or CURVE; there is no third way.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "renderlift/publisher.h"
+
+namespace renderlift {
+
+bool is_loopback(std::string_view endpoint);
+
+// What the bridge would refuse is better said to the caller. Fails with `invalid` or `transport`.
+Result<void> check_options(const PublisherOptions& options);
+Result<void> check_names(const std::vector<IdName>& names);
+
+}  // namespace renderlift

@@ -1,0 +1,91 @@
+#include "outbox.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace renderlift {
+
+namespace {
+
+// Waits before frames are sent again, while nothing is acknowledged in between.
+constexpr std::chrono::milliseconds repeat_after[] = {
+    std::chrono::milliseconds(0),   std::chrono::milliseconds(50),  std::chrono::milliseconds(100),
+    std::chrono::milliseconds(200), std::chrono::milliseconds(400), std::chrono::milliseconds(800),
+    std::chrono::milliseconds(1600), std::chrono::milliseconds(2000)};
+
+}  // namespace
+
+Published Outbox::put(std::shared_ptr<const PackedFrame> frame, Clock::time_point now) {
+  const std::int64_t index = frame->index;
+  Outgoing outgoing{std::move(frame), last_index};
+  last_index = index;
+  ++published;
+  if (index <= acknowledged_index) {
+    // An engine that was started again publishes once more what is already durable.
+    ++acknowledged;
+    return Published::queued;
+  }
+  const bool replaces = mode == Mode::preview && !waiting_.empty();
+  if (replaces) drop_waiting();
+  waiting_.push_back(std::move(outgoing));
+  waiting_since_ = now;
+  return replaces ? Published::replaced : Published::queued;
+}
+
+bool Outbox::is_ready(std::uint32_t credits, Clock::time_point now) const {
+  return !waiting_.empty() && under_way_.size() < credits && now >= held_until_;
+}
+
+Outgoing Outbox::take() {
+  under_way_.push_back(std::move(waiting_.front()));
+  waiting_.pop_front();
+  return under_way_.back();
+}
+
+void Outbox::settle(std::int64_t index) {
+  for (std::deque<Outgoing>* queue : {&under_way_, &waiting_}) {
+    while (!queue->empty() && queue->front().frame->index <= index) {
+      queue->pop_front();
+      ++acknowledged;
+      repeats_ = 0;
+      held_until_ = {};
+    }
+  }
+  acknowledged_index = std::max(acknowledged_index, index);
+}
+
+void Outbox::refuse(std::int64_t index, Clock::time_point now) {
+  if (mode == Mode::preview) {
+    const auto refused = [&](const Outgoing& out) { return out.frame->index == index; };
+    const auto kept = std::remove_if(under_way_.begin(), under_way_.end(), refused);
+    dropped += static_cast<std::uint64_t>(std::distance(kept, under_way_.end()));
+    under_way_.erase(kept, under_way_.end());
+    return;
+  }
+  send_again();
+  held_until_ = now + repeat_after[std::min(repeats_, std::size(repeat_after) - 1)];
+  ++repeats_;
+}
+
+void Outbox::start_anew(std::int64_t settled) {
+  settle(settled);
+  if (mode == Mode::preview) {
+    dropped += under_way_.size();
+    under_way_.clear();
+  } else {
+    send_again();
+  }
+}
+
+void Outbox::drop_waiting() {
+  dropped += waiting_.size();
+  waiting_.clear();
+}
+
+void Outbox::send_again() {
+  waiting_.insert(waiting_.begin(), std::make_move_iterator(under_way_.begin()),
+                  std::make_move_iterator(under_way_.end()));
+  under_way_.clear();
+}
+
+}  // namespace renderlift
