@@ -49,8 +49,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     embedded = pytest.importorskip("renderlift.model.embedded")
     size = embedded.EmbeddedSize(
         latent_channels=8,
-        encoder_channels=(16, 32),
-        decoder_channels=(16, 32),
+        decoder_channels=32,
         heads=2,
         head_dim=16,
         layers=2,

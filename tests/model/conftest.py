@@ -14,8 +14,7 @@ from renderlift.model.embedded import EmbeddedSize, build
 
 TINY = EmbeddedSize(
     latent_channels=8,
-    encoder_channels=(16, 32),
-    decoder_channels=(16, 32),
+    decoder_channels=32,
     heads=2,
     head_dim=16,
     layers=2,

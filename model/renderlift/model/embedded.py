@@ -25,8 +25,7 @@ class EmbeddedSize:
     """Sizes of one embedded base. The default is what ships; tests use smaller ones."""
 
     latent_channels: int = 48
-    encoder_channels: tuple[int, int] = (96, 192)
-    decoder_channels: tuple[int, int] = (96, 192)
+    decoder_channels: int = 160
     resnets: int = 1  # per stage of the autoencoder
     heads: int = 4
     head_dim: int = 64
@@ -44,23 +43,28 @@ class EmbeddedSize:
 
 
 def build_autoencoder(size: EmbeddedSize) -> AutoencoderKLLTX2Video:
-    """Untrained video autoencoder: 8 x 8 pixels x 4 frames to one latent of `latent_channels`."""
+    """Untrained video autoencoder: 8 x 8 pixels x 4 frames to one latent of `latent_channels`.
+
+    Space is folded into channels at once, time in two steps, so every layer runs on the small grid. The
+    encoder's widths double with each step, so that its shortcuts lose nothing (linear_start.py uses that).
+    """
     return AutoencoderKLLTX2Video(
         latent_channels=size.latent_channels,
-        block_out_channels=size.encoder_channels,
+        patch_size=size.spatial_ratio,
+        block_out_channels=(2 * size.latent_channels, 4 * size.latent_channels),
         down_block_types=("LTX2VideoDownBlock3D",) * 2,
-        decoder_block_out_channels=size.decoder_channels,
+        decoder_block_out_channels=(size.decoder_channels,) * 2,
         layers_per_block=(size.resnets,) * 3,
         decoder_layers_per_block=(size.resnets,) * 3,
         spatio_temporal_scaling=(True, True),
         decoder_spatio_temporal_scaling=(True, True),
         decoder_inject_noise=(False, False, False),
-        downsample_type=("spatiotemporal", "temporal"),
-        upsample_type=("spatiotemporal", "temporal"),
+        downsample_type=("temporal", "temporal"),
+        upsample_type=("temporal", "temporal"),
         upsample_residual=(True, True),
-        upsample_factor=(2, 2),
+        upsample_factor=(1, 1),
         decoder_causal=False,
-        # diffusers infers these wrongly when down types are mixed.
+        # diffusers would count each doubling of time as one of space too.
         spatial_compression_ratio=size.spatial_ratio,
         temporal_compression_ratio=size.temporal_ratio,
     )
