@@ -1,9 +1,11 @@
 """`renderlift capture` with the real engine."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from renderlift.bridge.frame import CHANNELS, Channel
@@ -39,3 +41,21 @@ def test_an_engine_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "there is no scene 'no_such_scene'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the shared memory where Linux keeps it")
+def test_killing_a_capture_leaves_neither_its_engine_nor_its_memory(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "renderlift.bridge.cli", "capture", "panda3d", "random:7", "-o", str(tmp_path)]
+    arguments = ["--frames", "100000", "--size", "64x36", "--json"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert any(json.loads(line).get("done") for line in process.stdout)  # the first frames have come
+        (engine,) = psutil.Process(process.pid).children()
+        ring = next(Path(m.path) for m in engine.memory_maps() if m.path.startswith("/dev/shm/renderlift-"))
+        assert ring.exists()
+        process.kill()
+    _, alive = psutil.wait_procs([engine], timeout=25)
+    for left in alive:
+        left.kill()
+    assert not alive
+    assert not ring.exists()

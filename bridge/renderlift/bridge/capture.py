@@ -2,6 +2,7 @@
 
 import importlib.util
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +20,20 @@ IDLE_S = 0.5  # without a frame, after which it is asked whether the engine stil
 
 
 def engine_arguments(
-    engine: str, scene: str, *, endpoint: str, mode: str, size: str, frames: int | None, headless: bool = True
+    engine: str,
+    scene: str,
+    *,
+    endpoint: str,
+    mode: str,
+    size: str,
+    frames: int | None,
+    headless: bool = True,
+    own_options: Sequence[str] = (),
 ) -> list[str]:
     """What to give to `python -m` to run one of our engines.
+
+    Args:
+        own_options: passed on as they are, for options that only this engine has.
 
     Raises:
         SetupError: there is no such engine.
@@ -33,48 +45,63 @@ def engine_arguments(
     if found is None:
         raise SetupError(
             f"there is no engine {engine!r} to start",
-            fix="Use panda3d; other engines connect by themselves to `renderlift record`.",
+            fix="Use panda3d, mujoco or unrealcv; other engines connect by themselves to `renderlift record`.",
         )
     arguments = [module, scene, "--endpoint", endpoint, "--mode", mode, "--size", size]
     if frames is not None:
         arguments += ["--frames", str(frames)]
-    return [*arguments, "--headless" if headless else "--window"]
+    return [*arguments, "--headless" if headless else "--window", *own_options]
 
 
 def capture(
-    engine: str, scene: str, output: Path, *, frames: int, size: str, events: Events, stop: threading.Event
+    engine: str,
+    scene: str,
+    output: Path,
+    *,
+    frames: int,
+    size: str,
+    events: Events,
+    stop: threading.Event,
+    own_options: Sequence[str] = (),
 ) -> int:
-    """Record `frames` frames of a scene into the recording `output`.
+    """Record `frames` frames of each camera of a scene into the recording `output`.
 
     Returns:
-        How many frames were recorded: fewer than asked for if `stop` was set.
+        How many frames were recorded, of all cameras: fewer than asked for if `stop` was set.
 
     Raises:
         SetupError: no such engine.
         RenderliftError: the engine failed; what it sent before is recorded.
     """
-    recorded = 0
+    recorded, wanted = 0, frames
     with (
         TemporaryDirectory(prefix="renderlift-") as logs,
         Recorder(output) as recorder,
         Receiver("tcp://127.0.0.1:*", durable=recorder.last_index) as receiver,
     ):
         arguments = engine_arguments(
-            engine, scene, endpoint=receiver.endpoint, mode="capture", size=size, frames=frames
+            engine,
+            scene,
+            endpoint=receiver.endpoint,
+            mode="capture",
+            size=size,
+            frames=frames,
+            own_options=own_options,
         )
         with Child(f"the engine {engine}", arguments, log=Path(logs) / "engine.txt") as child:
-            events.progress("capturing", 0, frames)
+            events.progress("capturing", 0, wanted)
             ended = False
             while not ended and not stop.is_set():
                 ended = child.exit_code is not None  # asked first, so that its last frames are read below
                 arrivals = receiver.frames(timeout_s=IDLE_S, stop=stop)
                 for _ in kept(arrivals, receiver, recorder, events, stop):
                     recorded += 1
-                    events.progress("capturing", recorded, frames)
+                    wanted = frames * len(receiver.streams)
+                    events.progress("capturing", recorded, wanted)
             if not stop.is_set():
                 child.check()
-    if recorded < frames and not stop.is_set():
-        raise RenderliftError(f"the engine {engine} sent {recorded} frames, {frames} were asked for")
+    if recorded < wanted and not stop.is_set():
+        raise RenderliftError(f"the engine {engine} sent {recorded} frames, {wanted} were asked for")
     return recorded
 
 

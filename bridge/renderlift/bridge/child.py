@@ -19,7 +19,8 @@ STOP_S = 20.0  # a bridge may have a clip at work and a film to finish
 class Child:
     """A Python process of ours, stopped when its `with` block is left.
 
-    It runs in a session of its own, so that Ctrl-C reaches only us, and we stop it in order.
+    It runs in a session of its own, so that Ctrl-C reaches only us, and we stop it in order. Should we be
+    killed, its standard input ends, and `leash` in it sees to the rest.
     """
 
     def __init__(
@@ -34,11 +35,11 @@ class Child:
         """
         self.name = name
         self._log = log
-        command = [sys.executable, "-m", *arguments]
+        command = [sys.executable, "-m", "renderlift.bridge.leash", *arguments]
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # held open for as long as we live, never written to
                 stdout=subprocess.PIPE if on_line else file,
                 stderr=file,
                 start_new_session=True,
@@ -79,6 +80,8 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
         if self._reader:
             self._reader.join(5)
 

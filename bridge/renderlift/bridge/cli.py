@@ -157,10 +157,16 @@ def serve(
 
 @app.command()
 def capture(
-    engine: Annotated[str, typer.Argument(help="An engine that comes with renderlift: panda3d.")],
-    scene: Annotated[str, typer.Argument(help="A scene of it: demo, random:7, or module:function.")],
+    engine: Annotated[str, typer.Argument(help="panda3d, mujoco or unrealcv.")],
+    scene: Annotated[
+        str,
+        typer.Argument(help="What it shows: demo or random:7; arm or a model.xml; HOST:PORT; module:function."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Recording to write or to append to.")],
-    frames: Annotated[int, typer.Option(min=1, help="Frames to capture.")] = 96,
+    own_options: Annotated[
+        list[str] | None, typer.Argument(help="After `--`: options that only this engine has.", metavar="-- ...")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames to capture, of each camera.")] = 96,
     size: Size = "448x256",
     as_json: Json = False,
     debug: Debug = False,
@@ -168,11 +174,22 @@ def capture(
     """Start an engine and record every frame of a scene, with all its channels.
 
     renderlift capture panda3d demo -o take1 --frames 96
+
+    renderlift capture mujoco arm -o take2 -- --camera room --camera wrist
     """
     from renderlift.bridge.capture import capture as capture_scene
 
     with telling(as_json, debug) as events, options.stopping() as stop:
-        count = capture_scene(engine, scene, output, frames=frames, size=size, events=events, stop=stop)
+        count = capture_scene(
+            engine,
+            scene,
+            output,
+            frames=frames,
+            size=size,
+            events=events,
+            stop=stop,
+            own_options=own_options or (),
+        )
         events.tell("captured", f"{count} frames in {output}", recording=output, frames=count)
         if stop.is_set():
             raise typer.Exit(options.INTERRUPTED)
@@ -338,6 +355,226 @@ def enhance(
         missing = f"; {done.missing_frames} are missing or damaged in the recording" if done.missing_frames else ""
         events.tell("enhanced", f"{done.frames} frames in {done.path}{reused}{missing}", enhanced=done)
         if done.missing_frames:
+            raise typer.Exit(LOSSY)
+
+
+@app.command()
+def pairs(
+    dataset: Annotated[Path, typer.Argument(help="Folder of the dataset; going on if it is there.")],
+    seeds: Annotated[str | None, typer.Option(help="Scenes to make: 0:200, or 0:200,900000:900024.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a scene.", rich_help_panel="Scenes")] = 5,
+    size: Size = "448x256",
+    samples: Annotated[int, typer.Option(min=1, help="Light paths per pixel.", rich_help_panel="Scenes")] = 8,
+    kinds: Annotated[
+        str | None,
+        typer.Option(help="Dealt out in turn: any, room, courtyard, street, workshop.", rich_help_panel="Scenes"),
+    ] = None,
+    exposure_jitter: Annotated[
+        float, typer.Option(min=0, help="Photos are off by up to so many stops.", rich_help_panel="Scenes")
+    ] = 0.0,
+    vignette: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Light that corners lose, 0 to 0.9.", rich_help_panel="Scenes")
+    ] = 0.0,
+    aperture_mm: Annotated[
+        float, typer.Option(min=0, help="Of the photos' lens; 0 = all is sharp.", rich_help_panel="Scenes")
+    ] = 0.0,
+    maker: Annotated[
+        str | None,
+        typer.Option(help="module:function that makes scenes of yours.", rich_help_panel="Scenes"),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
+    shard: Annotated[str, typer.Option(help="2/4: the second of four machines' share.", metavar="I/N")] = "1/1",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make pairs of render and photo to train and measure on.
+
+    Scenes are built in code from their seed, rendered by Panda3D and photographed by a path tracer. Those from
+    seed 900000 on are held out: never trained on. Interrupted or killed, the same command goes on.
+
+        renderlift pairs dataset --seeds 0:200,900000:900024 --jobs 2
+
+        renderlift pairs dataset --seeds 900100:900112 --kinds workshop
+    """
+    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+        from renderlift.bridge.by_name import load_function
+
+        if seeds is None:
+            raise typer.BadParameter("--seeds is needed")
+        make = "renderlift.model.pairs.make"
+        chosen = load_function(make, "share_of", extra="train")(
+            load_function(make, "parse_seeds", extra="train")(seeds), shard
+        )
+        given = {
+            "samples": samples,
+            "kinds": kinds.split(",") if kinds else None,
+            "exposure_jitter": exposure_jitter or None,
+            "vignette": vignette or None,
+            "aperture_mm": aperture_mm or None,
+        }
+        width, height = (int(side) for side in size.split("x"))
+        recipe = load_function(make, "recipe_of", extra="train")(maker, frames, height, width, given)
+        whole = load_function("renderlift.model.pairs.command", "truth_pairs", extra="train")(
+            dataset, chosen, recipe, jobs=jobs, talk=events
+        )
+        if not whole:
+            raise typer.Exit(LOSSY)
+
+
+@app.command()
+def train(
+    task: Annotated[
+        str | None,
+        typer.Argument(help="lift, forward, inverse, or a name of your own.", show_default=False),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Dataset, as `renderlift pairs` makes them.", metavar="DATASET")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the adapter; going on if it is there.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Recipe file; flags win over it.", metavar="FILE")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="When to stop.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="When to stop, in steps.")] = None,
+    base: Base = None,
+    held_out: Annotated[Path | None, typer.Option(help="Another dataset to measure on.", metavar="DATASET")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where latents are kept; else in the dataset.", metavar="FOLDER")
+    ] = None,
+    device: Device = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and check it.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again, and replace the output.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print a recipe file with every field.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Teach the base your game's look: an adapter (IC-LoRA) from pairs of render and photo.
+
+    Interrupted or killed, the same command goes on where it stopped. The output holds the adapter, a card
+    with its result on held-out scenes, and pictures.
+
+        renderlift train lift --pairs DATASET -o my_adapter --minutes 10
+
+        renderlift train --example > my.toml && renderlift train --config my.toml --pairs DATASET -o my_adapter
+
+        accelerate launch --num_processes 4 -m renderlift.bridge.cli train lift --pairs DATASET -o my_adapter
+    """
+    with telling(as_json, debug) as events, options.stopping() as stop:
+        from renderlift.bridge.by_name import load_function
+
+        if example:
+            typer.echo(load_function("renderlift.model.training.recipe", "example", extra="train")(task or "lift"))
+            return
+        if pairs is None or output is None:
+            raise typer.BadParameter("--pairs and --output are needed")
+        done = load_function("renderlift.model.training.run", "train", extra="train")(
+            output,
+            pairs,
+            config=config,
+            held_out=held_out,
+            cache=cache,
+            device=device or "auto",
+            restart=restart,
+            dry_run=dry_run,
+            talk=events,
+            stop=stop.is_set,
+            task=task,
+            minutes=minutes,
+            steps=steps,
+            base=base,
+        )
+        if not done:
+            raise typer.Exit(options.INTERRUPTED)
+
+
+@app.command()
+def evaluate(
+    recording: Annotated[Path, typer.Argument(help="A recording, or a dataset of pairs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the numbers.")] = Path(
+        "renderlift-evaluation"
+    ),
+    render: Annotated[
+        str | None,
+        typer.Option(
+            help="embedded (unless --video is given), or module:function.",
+            show_default=False,
+            rich_help_panel="Renderer",
+        ),
+    ] = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    adapter_scale: AdapterScale = None,
+    no_lock: NoLock = False,
+    device: Device = None,
+    base: Base = None,
+    adapter: Adapter = None,
+    video: Annotated[
+        list[Path] | None,
+        typer.Option(help="A finished video or folder of PNGs to measure; may be repeated.", show_default=False),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The renderer once more, with changes: steps=1,lock=no. May be repeated.", show_default=False
+        ),
+    ] = None,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also without lock, without adapter, and without each buffer.")
+    ] = False,
+    truth: Annotated[
+        Path | None, typer.Option(help="Pictures of the truth, named by frame index.", metavar="FOLDER")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Of a dataset: held_out (if there is any), train or all.", show_default=False)
+    ] = None,
+    scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of a dataset, at most.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a scene, at most.")] = None,
+    length: Length = 9,
+    overlap: Overlap = 2,
+    session: Annotated[str | None, typer.Option(help="Which session, where there are several.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Which camera, where there are several.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the tables as Markdown too.", metavar="FILE")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Measure everything again.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how faithful lifted pictures are: to the truth, the engine's geometry, its labels and its motion.
+
+    Beside the render itself and, where there is one, the truth. Writes a page with the worst scenes.
+    Interrupted or killed, the same command goes on where it stopped.
+
+        renderlift evaluate take1
+
+        renderlift evaluate pairs --also steps=1 --also lock=no
+
+        renderlift evaluate take1 --video theirs.mp4
+    """
+    options.check_clip(length, overlap)
+    if part not in (None, "held_out", "train", "all"):
+        raise typer.BadParameter("--part is held_out, train or all")
+    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+        from renderlift.bridge.evaluate import evaluate as evaluate_all
+
+        asked = {
+            "input": recording,
+            "output": output,
+            "render": render,
+            "options": options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter),
+            "videos": tuple(video or ()),
+            "also": tuple(also or ()),
+            "ablate": ablate,
+            "truth": truth,
+            "session": session,
+            "camera": camera,
+            "part": part,
+            "scenes": scenes,
+            "frames": frames,
+            "length": length,
+            "overlap": overlap,
+            "restart": restart,
+            "markdown": markdown,
+        }
+        if not evaluate_all(asked, events):
             raise typer.Exit(LOSSY)
 
 
