@@ -146,7 +146,7 @@ class Capture:
         shown = [(geom.objtype, geom.objid, geom.matid) for geom in passes.scene.geoms[: passes.scene.ngeom]]
         objects = np.array([*shown, (-1, -1, -1)], np.int32)  # sky is place -1, so the last
         channels: dict[Channel, Array] = {Channel.RGB: passes.picture()}
-        if wanted == {Channel.RGB}:
+        if len(wanted) == 1:
             return channels
         places, depth_m = passes.geoms_and_depth()
         ids = self._labels.of(objects[:, :2])[places]
@@ -236,8 +236,10 @@ def _material_table(model: Model) -> NDArray[np.uint8]:
 def _facing(normals: NDArray[np.float32], pose: CameraPose, sky: NDArray[np.bool_]) -> NDArray[np.float16]:
     """Length 1, none past the silhouette, zero in the sky."""
     height, width = sky.shape
-    u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    rays = np.stack([u, v, np.ones_like(u)], axis=-1) @ np.linalg.inv(pose.image_from_camera).T
+    pixels = np.ones((height, width, 3))
+    pixels[..., 0] = np.arange(width) + 0.5
+    pixels[..., 1] = np.arange(height)[:, None] + 0.5
+    rays = pixels @ np.linalg.inv(pose.image_from_camera).T
     rays = (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
     past = np.maximum((normals * rays).sum(axis=-1, keepdims=True), 0)
     normals = normals - past * rays

@@ -26,19 +26,18 @@ def backward_flow(
         things: which of them each pixel shows (H, W).
     """
     height, width = depth_m.shape
-    u = np.arange(width) + 0.5
-    v = np.arange(height)[:, None] + 0.5
+    u: Matrix = np.arange(width, dtype=np.float64) + 0.5
+    v: Matrix = np.arange(height, dtype=np.float64)[:, None] + 0.5
     # A point and its multiples fall on one pixel, so nearness may stand for depth: sky needs no case of its own.
-    nearness = 1 / depth_m[..., None].astype(np.float64)
+    nearness: Matrix = 1 / depth_m.astype(np.float64)
     flow = np.empty((height, width, 2), np.float32)
 
     def fill(rows: slice, columns: slice, moved_back: Matrix, only: NDArray[np.bool_] | None) -> None:
         turn, shift = _image_before_from_image(now, before, moved_back)
-        pixels = [u[None, columns], v[rows]]
-        point = [turn[i, 0] * pixels[0] + turn[i, 1] * pixels[1] + turn[i, 2] for i in range(3)]
-        x, y, z = (point[i] + shift[i] * nearness[rows, columns, 0] for i in range(3))
+        here_u, here_v, near = u[None, columns], v[rows], nearness[rows, columns]
+        x, y, z = (turn[i, 0] * here_u + turn[i, 1] * here_v + turn[i, 2] + shift[i] * near for i in range(3))
         z = np.where(z > 0, z, np.nan)  # it was behind the camera
-        found = np.stack([x / z - pixels[0], y / z - pixels[1]], axis=-1)
+        found = np.stack([x / z - here_u, y / z - here_v], axis=-1)
         flow[rows, columns] = found if only is None else np.where(only[..., None], found, flow[rows, columns])
 
     fill(slice(None), slice(None), np.eye(4), None)

@@ -59,7 +59,7 @@ def label(
     rows: dict[tuple[int, int], IdName] = {}
 
     def ids_of(kind: int, number: int, body: int) -> tuple[int, int]:
-        apart = body < 0 or (body == 0 or instances is Instances.GEOM) and kind == kinds.mjOBJ_GEOM.value
+        apart = body < 0 or ((body == 0 or instances is Instances.GEOM) and kind == kinds.mjOBJ_GEOM.value)
         owner = (kind, number) if apart else (kinds.mjOBJ_BODY.value, body)
         if owner not in rows:
             class_name = _class_name(model, owner, max(body, 0), told)

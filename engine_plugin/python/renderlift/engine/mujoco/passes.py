@@ -88,10 +88,9 @@ class Passes:
             geom.emission = 0
             geom.rgba[:] = 1
         axes = world_from_camera[:3, :3].T
-        toward, away = (
-            self._colors_lit_along([sign * axis for axis in axes]).astype(np.float32) for sign in (-1.0, 1.0)
-        )
-        return (toward - away) / 255
+        facing = self._colors_lit_along(-axes).astype(np.float32)
+        facing -= self._colors_lit_along(axes)
+        return facing / np.float32(255)
 
     def close(self) -> None:
         self._gl.make_current()
@@ -117,7 +116,8 @@ class Passes:
             light.texid = -1
             light.dir[:], light.ambient[:], light.diffuse[:], light.specular[:] = direction, ambient, diffuse, 0
 
-    def _colors_lit_along(self, directions: Sequence[NDArray[np.float64]]) -> NDArray[np.uint8]:
+    def _colors_lit_along(self, directions: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """The scene in red, green and blue light of three directions (3, 3)."""
         colors = np.eye(3)
         self._light([(direction, (0, 0, 0), color) for direction, color in zip(directions, colors, strict=True)])
         return self._colors(self._exact)
