@@ -1,0 +1,81 @@
+// Copyright The Renderlift authors. SPDX-License-Identifier: Apache-2.0
+
+#include "HAL/IConsoleManager.h"
+#include "HAL/PlatformProcess.h"
+#include "Interfaces/IPluginManager.h"
+#include "Misc/CoreDelegates.h"
+#include "Misc/Paths.h"
+#include "Modules/ModuleManager.h"
+#include "Engine/Engine.h"
+#include "Engine/GameViewportClient.h"
+#include "RenderliftCapture.h"
+#include "RenderliftLog.h"
+#include "SceneViewExtension.h"
+#include "ShaderCore.h"
+
+DEFINE_LOG_CATEGORY(LogRenderlift);
+
+namespace
+{
+	// The game's own viewport, for a game without an editor. The editor has a toolbar for this.
+	void StartGame(ERenderliftMode Mode)
+	{
+		FRenderliftSource Source;
+		Source.Mode = Mode;
+		Source.Wants = [](const FSceneViewExtensionContext& Context)
+		{ return GEngine && GEngine->GameViewport && Context.Viewport == GEngine->GameViewport->Viewport; };
+		FText Problem;
+		if (!FRenderliftCapture::Get().Start(Source, Problem))
+		{
+			UE_LOG(LogRenderlift, Error, TEXT("%s"), *Problem.ToString());
+		}
+	}
+
+	FAutoConsoleCommand PreviewCommand(TEXT("Renderlift.Preview"), TEXT("Sends the game's picture to the bridge; the newest frame wins."),
+		FConsoleCommandDelegate::CreateStatic([] { StartGame(ERenderliftMode::Preview); }));
+	FAutoConsoleCommand CaptureCommand(TEXT("Renderlift.Capture"), TEXT("Sends every frame of the game to the bridge and waits for it. Use -UseFixedTimeStep -FPS=30."),
+		FConsoleCommandDelegate::CreateStatic([] { StartGame(ERenderliftMode::Capture); }));
+	FAutoConsoleCommand StopCommand(TEXT("Renderlift.Stop"), TEXT("Ends a preview or capture."),
+		FConsoleCommandDelegate::CreateStatic([] { FRenderliftCapture::Get().Stop(FText::GetEmpty(), 30.0); }));
+}
+
+class FRenderliftModule : public IModuleInterface
+{
+public:
+	virtual void StartupModule() override
+	{
+		const FString PluginFolder = IPluginManager::Get().FindPlugin(TEXT("Renderlift"))->GetBaseDir();
+		// While the render thread still lives.
+		FCoreDelegates::OnEnginePreExit.AddRaw(this, &FRenderliftModule::OnPreExit);
+		AddShaderSourceDirectoryMapping(TEXT("/Plugin/Renderlift"), FPaths::Combine(PluginFolder, TEXT("Shaders")));
+#if PLATFORM_WINDOWS
+		// Linked with delayed loading: Windows would look for it beside the executable, not in the plugin.
+		const FString Library = FPaths::Combine(PluginFolder, TEXT("Binaries/ThirdParty/Win64/libzmq.dll"));
+		Zmq = FPlatformProcess::GetDllHandle(*Library);
+		if (!Zmq)
+		{
+			UE_LOG(LogRenderlift, Error, TEXT("%s cannot be loaded. Make the plugin anew with assemble.py."), *Library);
+		}
+#endif
+	}
+
+	virtual void ShutdownModule() override
+	{
+		FCoreDelegates::OnEnginePreExit.RemoveAll(this);
+		FRenderliftCapture::Get().Stop();
+		if (Zmq)
+		{
+			FPlatformProcess::FreeDllHandle(Zmq);
+		}
+	}
+
+private:
+	void OnPreExit()
+	{
+		FRenderliftCapture::Get().Stop();
+	}
+
+	void* Zmq = nullptr;
+};
+
+IMPLEMENT_MODULE(FRenderliftModule, Renderlift)

@@ -1,0 +1,349 @@
+// Copyright The Renderlift authors. SPDX-License-Identifier: Apache-2.0
+
+#include "RenderliftPackPass.h"
+
+#include "DataDrivenShaderPlatformInfo.h"
+#include "FXRenderingUtils.h"
+#include "GlobalShader.h"
+#include "HAL/IConsoleManager.h"
+#include "PostProcess/PostProcessMaterialInputs.h"
+#include "RenderGraphBuilder.h"
+#include "RenderGraphUtils.h"
+#include "RenderliftEngineVersion.h"
+#include "SceneTextureParameters.h"
+#include "SceneTexturesConfig.h"
+#include "SceneView.h"
+#include "ScreenPass.h"
+#include "ShaderParameterStruct.h"
+#include "TextureResource.h"
+
+using renderlift::Channel;
+
+namespace
+{
+	constexpr int32 GroupSide = 8;
+
+	int32 SettingOr(const TCHAR* Name, int32 Otherwise)
+	{
+		const IConsoleVariable* Variable = IConsoleManager::Get().FindConsoleVariable(Name);
+		return Variable ? Variable->GetInt() : Otherwise;
+	}
+
+	const FSceneTextureUniformParameters* TexturesOf(const FPostProcessMaterialInputs& Inputs)
+	{
+		const auto Buffer = Inputs.SceneTextures.SceneTextures.GetUniformBuffer();
+		return Buffer ? Buffer->GetContents() : nullptr;
+	}
+
+	FVector4f Row(const RenderliftAxes::FMatrix4& Matrix, int32 Index)
+	{
+		return FVector4f(float(Matrix[Index * 4]), float(Matrix[Index * 4 + 1]), float(Matrix[Index * 4 + 2]),
+			float(Matrix[Index * 4 + 3]));
+	}
+}
+
+class FRenderliftPackCS : public FGlobalShader
+{
+public:
+	DECLARE_GLOBAL_SHADER(FRenderliftPackCS);
+	SHADER_USE_PARAMETER_STRUCT(FRenderliftPackCS, FGlobalShader);
+
+	class FChannel : SHADER_PERMUTATION_INT("RENDERLIFT_CHANNEL", 8);
+	class FFromGBuffer : SHADER_PERMUTATION_BOOL("RENDERLIFT_FROM_GBUFFER");
+	using FPermutationDomain = TShaderPermutationDomain<FChannel, FFromGBuffer>;
+
+	BEGIN_SHADER_PARAMETER_STRUCT(FParameters, )
+		SHADER_PARAMETER_STRUCT_REF(FViewUniformShaderParameters, View)
+		SHADER_PARAMETER_STRUCT_INCLUDE(FSceneTextureShaderParameters, SceneTextures)
+		SHADER_PARAMETER(FUintVector2, OutputSize)
+		SHADER_PARAMETER(uint32, Shrink)
+		SHADER_PARAMETER(FVector2f, PictureSize)
+		SHADER_PARAMETER(FIntPoint, PictureMin)
+		SHADER_PARAMETER(FVector2f, DataSize)
+		SHADER_PARAMETER(FIntPoint, DataMin)
+		SHADER_PARAMETER(FVector2f, JitterPixels)
+		SHADER_PARAMETER(FVector2f, BufferSizeInverse)
+		SHADER_PARAMETER(float, DepthNumerator)
+		SHADER_PARAMETER(float, DepthOffset)
+		SHADER_PARAMETER(FVector4f, CameraFromImage)
+		SHADER_PARAMETER_ARRAY(FVector4f, CameraFromWorld, [3])
+		SHADER_PARAMETER_ARRAY(FVector4f, PreviousFromImage, [4])
+		SHADER_PARAMETER(uint32, FlowKnown)
+		SHADER_PARAMETER(uint32, MotionKnown)
+		SHADER_PARAMETER(FVector2f, SurfaceSize)
+		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, PictureTexture)
+		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, DepthTexture)
+		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, CustomDepthTexture)
+		SHADER_PARAMETER_RDG_TEXTURE_SRV(Texture2D<uint2>, CustomStencilTexture)
+		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, VelocityTexture)
+		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, SurfaceTexture)
+		SHADER_PARAMETER_RDG_BUFFER_SRV(StructuredBuffer<uint2>, StencilTable)
+		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float4>, OutColour)
+		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float4>, OutNormal)
+		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float>, OutDepth)
+		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<uint>, OutId)
+		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float2>, OutFlow)
+	END_SHADER_PARAMETER_STRUCT()
+
+	static bool ReadsGBuffer(Channel What)
+	{
+		return What == Channel::normal || What == Channel::albedo || What == Channel::material;
+	}
+
+	static bool ShouldCompilePermutation(const FGlobalShaderPermutationParameters& Parameters)
+	{
+		if (!IsFeatureLevelSupported(Parameters.Platform, ERHIFeatureLevel::SM5))
+		{
+			return false;
+		}
+		const FPermutationDomain Permutation(Parameters.PermutationId);
+		const Channel What = Channel(Permutation.Get<FChannel>());
+		if (Permutation.Get<FFromGBuffer>())
+		{
+			return ReadsGBuffer(What) && RenderliftPackPass::HasPlainGBuffer();
+		}
+		return What != Channel::material;
+	}
+
+	static void ModifyCompilationEnvironment(
+		const FGlobalShaderPermutationParameters& Parameters, FShaderCompilerEnvironment& OutEnvironment)
+	{
+		FGlobalShader::ModifyCompilationEnvironment(Parameters, OutEnvironment);
+		OutEnvironment.SetDefine(TEXT("RENDERLIFT_GROUP"), GroupSide);
+	}
+};
+
+IMPLEMENT_GLOBAL_SHADER(FRenderliftPackCS, "/Plugin/Renderlift/Private/RenderliftPack.usf", "MainCS", SF_Compute);
+
+// The shader numbers the channels as the core does.
+static_assert(int(Channel::rgb) == 0 && int(Channel::depth) == 1 && int(Channel::normal) == 2);
+static_assert(int(Channel::class_id) == 3 && int(Channel::instance_id) == 4 && int(Channel::flow) == 5);
+static_assert(int(Channel::albedo) == 6 && int(Channel::material) == 7);
+
+namespace
+{
+	using FParameters = FRenderliftPackCS::FParameters;
+
+	// Of the picture and the frame: sizes, intrinsics, depth, and where this camera was a frame ago.
+	void SetCamera(FParameters& Parameters, const FRenderliftPack& Pack)
+	{
+		Parameters.Shrink = uint32(Pack.View.Shrink);
+		Parameters.PictureSize = FVector2f(float(Pack.View.Width), float(Pack.View.Height));
+		const RenderliftAxes::FDepthFromDevice Depth = RenderliftAxes::DepthFromDevice(Pack.View);
+		Parameters.DepthNumerator = float(Depth.Numerator);
+		Parameters.DepthOffset = float(Depth.Offset);
+		const RenderliftAxes::FMatrix3 Intrinsics = RenderliftAxes::ImageFromCamera(Pack.View);
+		Parameters.CameraFromImage = FVector4f(float(1 / Intrinsics[0]), float(1 / Intrinsics[4]),
+			float(-Intrinsics[2] / Intrinsics[0]), float(-Intrinsics[5] / Intrinsics[4]));
+		const RenderliftAxes::FMatrix3 Axes = RenderliftAxes::CameraFromUnrealWorld(Pack.View);
+		for (int32 Index = 0; Index < 3; ++Index)
+		{
+			Parameters.CameraFromWorld[Index] =
+				FVector4f(float(Axes[Index * 3]), float(Axes[Index * 3 + 1]), float(Axes[Index * 3 + 2]), 0.0f);
+		}
+		Parameters.FlowKnown = Pack.Previous ? 1 : 0;
+		Parameters.MotionKnown = Pack.bMotionKnown ? 1 : 0;
+		if (Pack.Previous)
+		{
+			const RenderliftAxes::FMatrix4 Before = RenderliftAxes::PreviousFromImage(Pack.Previous->WorldFromCamera,
+				Pack.Previous->ImageFromCamera, RenderliftAxes::WorldFromCamera(Pack.View), Intrinsics);
+			for (int32 Index = 0; Index < 4; ++Index)
+			{
+				Parameters.PreviousFromImage[Index] = Row(Before, Index);
+			}
+		}
+	}
+
+	// Of depth, stencil, velocity and G-buffer, before upscaling.
+	void SetDataRectangle(FParameters& Parameters, const FSceneView& View)
+	{
+		const FIntRect Rectangle = UE::FXRenderingUtils::GetRawViewRectUnsafe(View);
+		const FVector2D Jitter = View.ViewMatrices.GetTemporalAAJitter();
+		Parameters.DataSize = FVector2f(float(Rectangle.Width()), float(Rectangle.Height()));
+		Parameters.DataMin = Rectangle.Min;
+		Parameters.JitterPixels =
+			FVector2f(float(0.5 * Jitter.X * Rectangle.Width()), float(-0.5 * Jitter.Y * Rectangle.Height()));
+	}
+
+	void SetTextures(FParameters& Parameters, const FSceneTextureUniformParameters& Textures)
+	{
+		const FIntPoint Extent = Textures.SceneDepthTexture->Desc.Extent;
+		Parameters.BufferSizeInverse = FVector2f(1.0f / float(Extent.X), 1.0f / float(Extent.Y));
+		Parameters.DepthTexture = Textures.SceneDepthTexture;
+		Parameters.CustomDepthTexture = Textures.CustomDepthTexture;
+		Parameters.CustomStencilTexture = Textures.CustomStencilTexture;
+		Parameters.VelocityTexture = Textures.GBufferVelocityTexture;
+	}
+
+	FRDGBufferSRVRef UploadStencils(FRDGBuilder& GraphBuilder, const FRenderliftStencils::FTable& Stencils)
+	{
+		static_assert(sizeof(FRenderliftIds) == sizeof(FUintVector2));
+		const FRDGBufferRef Table = CreateStructuredBuffer(GraphBuilder, TEXT("Renderlift.Stencils"),
+			sizeof(FRenderliftIds), uint32(Stencils.size()), Stencils.data(), Stencils.size() * sizeof(FRenderliftIds));
+		return GraphBuilder.CreateSRV(Table);
+	}
+
+	FTextureRenderTargetResource* CapturedSurface(Channel What, const FRenderliftPack& Pack)
+	{
+		switch (What)
+		{
+			case Channel::normal:
+				return Pack.CapturedNormal;
+			case Channel::albedo:
+				return Pack.CapturedBaseColor;
+			default:
+				return nullptr;
+		}
+	}
+
+	void SetOutput(FParameters& Parameters, Channel What, FRDGTextureUAVRef Output)
+	{
+		switch (What)
+		{
+			case Channel::depth:
+				Parameters.OutDepth = Output;
+				break;
+			case Channel::normal:
+				Parameters.OutNormal = Output;
+				break;
+			case Channel::class_id:
+			case Channel::instance_id:
+				Parameters.OutId = Output;
+				break;
+			case Channel::flow:
+				Parameters.OutFlow = Output;
+				break;
+			default:
+				Parameters.OutColour = Output;
+				break;
+		}
+	}
+}
+
+namespace RenderliftPackPass
+{
+	FRenderliftTexel TexelOf(Channel What)
+	{
+		switch (What)
+		{
+			case Channel::depth:
+				return {PF_R32_FLOAT, 4};
+			case Channel::normal:
+				return {PF_FloatRGBA, 8};
+			case Channel::class_id:
+			case Channel::instance_id:
+				return {PF_R32_UINT, 4};
+			case Channel::flow:
+				return {PF_G32R32F, 8};
+			default:
+				return {PF_R8G8B8A8, 4};
+		}
+	}
+
+	bool HasPlainGBuffer()
+	{
+		// Until 5.6 Substrate always has a layout of its own; later it can also fill the ordinary G-buffer (format 0).
+		static const bool bSubstrateLayout =
+			SettingOr(TEXT("r.Substrate"), 0) != 0 && SettingOr(TEXT("r.Substrate.GBufferFormat"), 1) != 0;
+		static const bool bForward = SettingOr(TEXT("r.ForwardShading"), 0) != 0;
+		return !bSubstrateLayout && !bForward;
+	}
+
+	bool CanPack(Channel What, const FPostProcessMaterialInputs& Inputs, const FRenderliftPack& Pack)
+	{
+		if (What == Channel::rgb)
+		{
+			return true;
+		}
+		const FSceneTextureUniformParameters* Textures = TexturesOf(Inputs);
+		if (!Textures || !Textures->SceneDepthTexture)
+		{
+			return false;
+		}
+		switch (What)
+		{
+			case Channel::depth:
+				return true;
+			case Channel::class_id:
+			case Channel::instance_id:
+				return Textures->CustomDepthTexture && Textures->CustomStencilTexture;
+			case Channel::flow:
+				return Textures->GBufferVelocityTexture != nullptr;
+			case Channel::normal:
+				return Pack.CapturedNormal || (HasPlainGBuffer() && Textures->GBufferATexture);
+			case Channel::albedo:
+				return Pack.CapturedBaseColor || (HasPlainGBuffer() && Textures->GBufferCTexture);
+			case Channel::material:
+				return HasPlainGBuffer() && Textures->GBufferBTexture;
+			default:
+				return false;
+		}
+	}
+
+	RenderliftAxes::FUnrealView ReadView(const FSceneView& View, FIntPoint PictureSize, int32 Shrink)
+	{
+		const FMatrix World = RenderliftEngineVersion::WorldFromView(View.ViewMatrices);
+		const FMatrix Projection = RenderliftEngineVersion::ProjectionWithoutJitter(View.ViewMatrices);
+		const auto Axis = [&World](int32 Index)
+		{
+			return RenderliftAxes::FVector3{World.M[Index][0], World.M[Index][1], World.M[Index][2]};
+		};
+		RenderliftAxes::FUnrealView Result;
+		Result.Right = Axis(0);
+		Result.Up = Axis(1);
+		Result.Forward = Axis(2);
+		Result.LocationCm = Axis(3);
+		Result.Projection00 = Projection.M[0][0];
+		Result.Projection11 = Projection.M[1][1];
+		Result.Projection20 = Projection.M[2][0];
+		Result.Projection21 = Projection.M[2][1];
+		Result.Projection22 = Projection.M[2][2];
+		Result.Projection32 = Projection.M[3][2];
+		Result.Width = PictureSize.X;
+		Result.Height = PictureSize.Y;
+		Result.Shrink = Shrink;
+		return Result;
+	}
+
+	FRDGTextureRef Add(FRDGBuilder& GraphBuilder, const FSceneView& View, const FPostProcessMaterialInputs& Inputs,
+		const FScreenPassTexture& Picture, Channel What, const FRenderliftPack& Pack)
+	{
+		const auto [Width, Height] = RenderliftAxes::FrameSize(Pack.View);
+		const FRDGTextureDesc Desc = FRDGTextureDesc::Create2D(FIntPoint(Width, Height), TexelOf(What).Format,
+			FClearValueBinding::None, TexCreate_ShaderResource | TexCreate_UAV);
+		const FRDGTextureRef Output = GraphBuilder.CreateTexture(Desc, TEXT("Renderlift.Channel"));
+
+		FParameters* Parameters = GraphBuilder.AllocParameters<FParameters>();
+		Parameters->View = View.ViewUniformBuffer;
+		Parameters->SceneTextures = Inputs.SceneTextures;
+		Parameters->OutputSize = FUintVector2(uint32(Width), uint32(Height));
+		Parameters->PictureMin = Picture.ViewRect.Min;
+		Parameters->PictureTexture = Picture.Texture;
+		SetCamera(*Parameters, Pack);
+		SetDataRectangle(*Parameters, View);
+		if (const FSceneTextureUniformParameters* Textures = What == Channel::rgb ? nullptr : TexturesOf(Inputs))
+		{
+			SetTextures(*Parameters, *Textures);
+		}
+		if (What == Channel::class_id || What == Channel::instance_id)
+		{
+			Parameters->StencilTable = UploadStencils(GraphBuilder, Pack.Stencils);
+		}
+		FTextureRenderTargetResource* const Captured = CapturedSurface(What, Pack);
+		if (Captured)
+		{
+			Parameters->SurfaceTexture =
+				RegisterExternalTexture(GraphBuilder, Captured->GetRenderTargetTexture(), TEXT("Renderlift.Surface"));
+			Parameters->SurfaceSize = FVector2f(float(Captured->GetSizeX()), float(Captured->GetSizeY()));
+		}
+		SetOutput(*Parameters, What, GraphBuilder.CreateUAV(Output));
+
+		FRenderliftPackCS::FPermutationDomain Permutation;
+		Permutation.Set<FRenderliftPackCS::FChannel>(int32(What));
+		Permutation.Set<FRenderliftPackCS::FFromGBuffer>(FRenderliftPackCS::ReadsGBuffer(What) && !Captured);
+		const TShaderMapRef<FRenderliftPackCS> Shader(GetGlobalShaderMap(View.GetFeatureLevel()), Permutation);
+		FComputeShaderUtils::AddPass(GraphBuilder, RDG_EVENT_NAME("Renderlift.Pack %d", int32(What)), Shader, Parameters,
+			FComputeShaderUtils::GetGroupCount(FIntPoint(Width, Height), GroupSide));
+		return Output;
+	}
+}
