@@ -60,7 +60,9 @@ def picture(name: str, channels: Mapping[Channel, Array]) -> Video:
             return _grey(nearness(values.astype(np.float32)))
         case Channel.NORMAL:
             # x right, y up, z to the camera: the colours in which normal maps are usually shown.
-            return _bytes((values.astype(np.float32) * np.float32([1, -1, -1]) + 1) / 2)
+            shown: NDArray[np.float32] = (values.astype(np.float32) + 1) / 2
+            shown[..., 1:] = 1 - shown[..., 1:]
+            return _bytes(shown)
         case Channel.ALBEDO:
             # The square root spreads dark linear colours as sRGB would.
             return _bytes(np.sqrt(values.astype(np.float32) / 255))

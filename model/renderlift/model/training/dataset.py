@@ -1,0 +1,218 @@
+"""What a dataset holds for a recipe, told from names and indices before anything is decoded."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from renderlift.bridge.clip import Video
+from renderlift.bridge.errors import RecordingError, SetupError
+from renderlift.bridge.frame import Array, Channel
+from renderlift.bridge.record import summarize
+from renderlift.model.control import resize
+from renderlift.model.pairs import Pair, Part, pair_folders, read_pair
+from renderlift.model.pairs.dataset import LONGEST_CLIP
+from renderlift.model.references import CHANNEL_OF, PHOTO, picture
+from renderlift.model.training.recipe import Recipe
+
+SMALLEST_CROP = 0.6  # share of the sides; smaller ones show too few of the things a scene is made of
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene that can be trained on."""
+
+    folder: Path
+    height: int
+    width: int
+    windows: int  # stretches of `recipe.frames` frames
+    fingerprint: str  # changes when its files do
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The scenes of a dataset: what is trained on, what is kept to measure, what cannot be used and why."""
+
+    train: tuple[Scene, ...]
+    held_out: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def windows(self) -> int:
+        return sum(scene.windows for scene in self.train)
+
+
+def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio: int) -> Survey:
+    """Look at every scene of a dataset, a millisecond each.
+
+    Args:
+        dataset: folder of pairs.
+        held_out: another one that is measured on; None = the held-out scenes of `dataset`.
+        temporal_ratio: frames that the base packs into one latent.
+
+    Raises:
+        SetupError: the frame count does not suit the base, sizes differ, or no scene can be used.
+        RecordingError: no dataset.
+    """
+    _check_frames(recipe.frames, temporal_ratio)
+    folders = pair_folders(dataset, Part.TRAIN)
+    kept = _held_out_folders(dataset, held_out)
+    if not kept and len(folders) > 1:
+        kept = _spare(folders, recipe.held_out_scenes)
+        folders = [folder for folder in folders if folder not in kept]
+    scenes: list[Scene] = []
+    left_out: list[str] = []
+    for folder in folders:
+        scene = survey_scene(folder, recipe)
+        if isinstance(scene, Scene):
+            scenes.append(scene)
+        else:
+            left_out.append(f"{folder.name}: {scene}")
+    if not scenes:
+        raise SetupError(
+            f"none of the {len(folders)} scenes in {dataset} can be trained on; {left_out[0]}",
+            fix="Lower frames (--config), or add what is missing to the scenes.",
+        )
+    _check_sizes(scenes)
+    return Survey(tuple(scenes), tuple(kept), tuple(left_out))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One clip of a scene as pictures: name of the reference or target to (T, h, w, 3) uint8."""
+
+    key: str  # unique in the scene, e.g. "4.0": window from frame 4, variant 0
+    pictures: dict[str, Video]
+
+
+def variants(scene: Scene, recipe: Recipe, sizes: dict[str, tuple[int, int]]) -> Iterator[Variant]:
+    """Every clip of a scene in every variant: the whole picture, then seeded crops and mirrors.
+
+    Args:
+        sizes: (height, width) to paint each picture at, by name of the reference or target.
+    """
+    for pair in read_pair(scene.folder, channels=_needed(list(sizes))):
+        for start in _window_starts(len(pair.clip), recipe.frames):
+            places = range(start, start + recipe.frames)
+            if not _shows(pair, places, list(sizes)):
+                continue
+            first = pair.clip.frames[start].index
+            for number in range(recipe.variants):
+                rng = np.random.default_rng((recipe.seed, int(scene.folder.name), first, number))
+                yield Variant(f"{first}.{number}", _cut(pair, places, sizes, rng if number else None))
+
+
+def _cut(
+    pair: Pair, places: range, sizes: dict[str, tuple[int, int]], rng: np.random.Generator | None
+) -> dict[str, Video]:
+    channels = {c: a[places.start : places.stop] for c, a in pair.clip.channels.items()}
+    truth = np.stack([pair.truth[p] for p in places]) if all(p in pair.truth for p in places) else None
+    if rng is not None:
+        height, width = pair.clip.height, pair.clip.width
+        share = rng.uniform(SMALLEST_CROP, 1)
+        top, left = (int(rng.uniform(0, 1 - share) * side) for side in (height, width))
+        rows, columns = slice(top, top + round(share * height)), slice(left, left + round(share * width))
+        mirrored = rng.random() < 0.5
+        channels = {c: _mirror(c, a[:, rows, columns], mirrored) for c, a in channels.items()}
+        truth = _mirror(Channel.RGB, truth[:, rows, columns], mirrored) if truth is not None else None
+    shown = {
+        name: truth if name == PHOTO else picture(name, channels)
+        for name in sizes
+        if name == PHOTO or CHANNEL_OF[name] in channels
+    }
+    return {name: resize(video, *sizes[name]) for name, video in shown.items() if video is not None}
+
+
+def _mirror(channel: Channel, values: Array, mirrored: bool) -> Array:
+    if not mirrored:
+        return values
+    flipped = values[:, :, ::-1]
+    # A surface that looked left looks right in the mirror.
+    return flipped * values.dtype.type([-1, 1, 1]) if channel is Channel.NORMAL else flipped
+
+
+def _needed(names: Sequence[str]) -> list[Channel]:
+    return [CHANNEL_OF[name] for name in names]
+
+
+def _shows(pair: Pair, places: range, names: Sequence[str]) -> bool:
+    return PHOTO not in names or all(place in pair.truth for place in places)
+
+
+def _window_starts(length: int, frames: int) -> range:
+    """Windows share one frame, so that a scene of 9 frames gives two of 5."""
+    return range(0, length - frames + 1, max(1, frames - 1))
+
+
+def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
+    """The scene in this folder, or why it cannot be used."""
+    names = (*recipe.references, recipe.target)
+    try:
+        streams = summarize(folder / "render").streams
+    except RecordingError as problem:
+        return problem.message
+    if len(streams) != 1:
+        return f"{len(streams)} cameras or sessions in one recording, a pair has one"
+    stream = streams[0]
+    if CHANNEL_OF[recipe.target] not in stream.channels:
+        return f"its recording has no {recipe.target}"
+    if not any(CHANNEL_OF[name] in stream.channels for name in recipe.references):
+        return f"its recording has none of the references {', '.join(recipe.references)}"
+    truth = {int(path.stem) for path in (folder / "truth").glob("[0-9]*.png") if path.stem.isdecimal()}
+    windows = longest = 0
+    for first, last in stream.runs:
+        longest = max(longest, last + 1 - first)
+        for chunk in range(first, last + 1, LONGEST_CLIP):
+            for start in _window_starts(min(LONGEST_CLIP, last + 1 - chunk), recipe.frames):
+                indices = range(chunk + start, chunk + start + recipe.frames)
+                windows += PHOTO not in names or truth.issuperset(indices)
+    if not windows:
+        return (
+            f"its longest run is {longest} frames, a clip needs {recipe.frames}"
+            if longest < recipe.frames
+            else f"no {recipe.frames} neighbouring frames have a truth picture each"
+        )
+    return Scene(folder, stream.height, stream.width, windows, _fingerprint(folder))
+
+
+def _fingerprint(folder: Path) -> str:
+    stats = [(str(p.relative_to(folder)), p.stat()) for p in sorted(folder.glob("*/*"))]
+    facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _held_out_folders(dataset: Path, held_out: Path | None) -> list[Path]:
+    if held_out is not None:
+        return pair_folders(held_out)
+    try:
+        return pair_folders(dataset, Part.HELD_OUT)
+    except RecordingError:
+        return []
+
+
+def _spare(folders: list[Path], count: int) -> list[Path]:
+    """Every tenth scene or so, at least one, never all."""
+    count = min(count or max(1, len(folders) // 10), len(folders) - 1)
+    return [folders[round((i + 0.5) * len(folders) / count - 0.5)] for i in range(count)]
+
+
+def _check_frames(frames: int, temporal_ratio: int) -> None:
+    if (frames - 1) % temporal_ratio:
+        below = (frames - 1) // temporal_ratio * temporal_ratio + 1
+        raise SetupError(
+            f"frames = {frames}: this base packs {temporal_ratio} frames into one, after the first",
+            fix=f"Use {below} or {below + temporal_ratio}.",
+        )
+
+
+def _check_sizes(scenes: list[Scene]) -> None:
+    first = scenes[0]
+    for scene in scenes:
+        if (scene.height, scene.width) != (first.height, first.width):
+            raise SetupError(
+                f"scene {scene.folder.name} is {scene.width}x{scene.height}, "
+                f"{first.folder.name} is {first.width}x{first.height}",
+                fix="Keep scenes of different sizes in datasets of their own, and train on one after the other.",
+            )

@@ -1,0 +1,125 @@
+"""One step of flow matching for an adapter: noise on the target, references clean, loss on the target.
+
+Flow matching: Lipman et al. 2023, arXiv 2210.02747. In-context references at timestep 0 that share
+positions with the target: IC-LoRA as LTX-2 and RealMaster (arXiv 2603.23462) train it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from diffusers import LTX2VideoTransformer3DModel
+from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import calculate_shift
+from torch import Tensor
+
+from renderlift.model.packing import Context, Tokens, pack, velocity
+
+SMALLEST_SIGMA = 0.02  # below it a picture is as good as clean, and its velocity mostly noise
+
+
+@dataclass(frozen=True)
+class NoiseLevels:
+    """Where on the way from noise to picture a base is trained: along its own shift."""
+
+    shift: Callable[[Tensor], Tensor]  # sigma in equal steps to the base's own
+    sampled: Tensor  # (n,) levels that sampling in n steps visits, from 1 down
+    sampled_share: float
+
+    def draw(self, count: int) -> Tensor:
+        """(count,) levels in (0, 1]."""
+        anywhere = self.shift(SMALLEST_SIGMA + (1 - SMALLEST_SIGMA) * torch.rand(count))
+        chosen = self.sampled[torch.randint(0, len(self.sampled), (count,))]
+        return torch.where(torch.rand(count) < self.sampled_share, chosen, anywhere)
+
+
+def noise_levels(scheduler: Any, target_tokens: int, *, sampled_steps: int, sampled_share: float) -> NoiseLevels:
+    """The levels of a base, from its scheduler's settings.
+
+    A base that shifts by the number of tokens is asked for those of the target alone: references
+    carry no noise, so they make the picture no larger.
+    """
+
+    def shift(sigma: Tensor) -> Tensor:
+        config = scheduler.config
+        if not config.use_dynamic_shifting:
+            return config.shift * sigma / (1 + (config.shift - 1) * sigma)
+        mu = calculate_shift(
+            target_tokens,
+            config.get("base_image_seq_len", 1024),
+            config.get("max_image_seq_len", 4096),
+            config.get("base_shift", 0.95),
+            config.get("max_shift", 2.05),
+        )
+        return cast(Tensor, scheduler.time_shift(mu, 1.0, sigma))
+
+    sampled = shift(torch.linspace(1, 1 / sampled_steps, sampled_steps))
+    if scheduler.config.shift_terminal and sampled_steps > 1:
+        sampled = cast(Tensor, scheduler.stretch_shift_to_terminal(sampled))
+    return NoiseLevels(shift, sampled, sampled_share)
+
+
+def flow_loss(
+    transformer: LTX2VideoTransformer3DModel,
+    context: Context,
+    target: Tensor,
+    references: Sequence[Tensor],
+    sigma: Tensor,
+    *,
+    bfloat16: bool = True,
+) -> Tensor:
+    """Mean squared error of the predicted velocity, on the target tokens only.
+
+    Args:
+        target: clean normalised latents (B, C, t, h, w).
+        references: those of each reference, of the same or a coarser grid.
+        sigma: (B,) noise level of each clip.
+        bfloat16: compute in it; the loss itself is float32.
+    """
+    clean = pack(target)
+    noise = torch.randn(clean.values.shape).to(clean.values.device)  # on the CPU: the same on every device
+    sigma = sigma.to(clean.values.device)
+    level = sigma.view(-1, 1, 1)
+    noisy = Tokens((1 - level) * clean.values + level * noise, clean.frames, clean.height, clean.width)
+    with torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
+        predicted = velocity(transformer, noisy, sigma, [pack(r) for r in references], context)
+    return (predicted.float() - (noise - clean.values)).square().mean()
+
+
+def drop_references(names: Sequence[str], share: float) -> list[str]:
+    """The names that are shown in this step: each is left out `share` of the time."""
+    kept = torch.rand(len(names)) >= share
+    return [name for name, keep in zip(names, kept.tolist(), strict=True) if keep]
+
+
+@torch.no_grad()
+def sample(
+    transformer: LTX2VideoTransformer3DModel,
+    levels: Tensor,
+    context: Context,
+    references: Sequence[Tensor],
+    target: Tensor,
+    *,
+    seed: int = 0,
+    bfloat16: bool = True,
+) -> Tensor:
+    """Paint from noise, in Euler steps, for a look during training.
+
+    Args:
+        levels: (n,) noise levels from 1 down.
+        references: latents of each reference.
+        target: latents of the size wanted (1, C, t, h, w); only their shape is used.
+
+    Returns:
+        Tokens (1, t * h * w, C), normalised.
+    """
+    shape = pack(target)
+    values = torch.randn(shape.values.shape, generator=torch.Generator().manual_seed(seed)).to(target.device)
+    tokens = [pack(r) for r in references]
+    for now, after in zip(levels.tolist(), [*levels.tolist()[1:], 0.0], strict=True):
+        noisy = Tokens(values, shape.frames, shape.height, shape.width)
+        sigma = torch.full((len(values),), now, device=target.device)
+        with torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
+            predicted = velocity(transformer, noisy, sigma, tokens, context)
+        values = values + (after - now) * predicted.float()
+    return values

@@ -1,0 +1,206 @@
+"""What a training is: one small file, every field with its meaning beside it.
+
+The command line's `--example` prints these fields with their meanings, so this file is the one
+place where they are explained.
+"""
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from renderlift.bridge.errors import SetupError
+from renderlift.model.references import PHOTO, check_names
+
+BASE_STAGES = ("autoencoder", "transformer", "lock")
+# What an adapter's task means, unless the file says otherwise.
+TASKS: dict[str, dict[str, Any]] = {
+    "lift": {"references": ("rgb",), "target": PHOTO},
+    "forward": {"references": ("albedo", "normal", "depth"), "target": PHOTO},
+    "inverse": {"references": (PHOTO,), "target": "albedo"},
+}
+
+
+def _said(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what is learned. Two runs of one recipe on one dataset learn the same."""
+
+    task: str = _said("lift", "lift, forward, inverse, or a name of your own; goes into the adapter's file")
+    references: tuple[str, ...] = _said((), "what the model sees: rgb, depth, normal, albedo, material, photo")
+    target: str = _said("", "what it shall paint: photo, or one of the above")
+    prompt: str = _said("", "for bases with a text encoder; the same for every clip")
+    base: str = _said("embedded", "embedded, or the folder of an LTX2InContextPipeline")
+    frames: int = _said(5, "frames in a clip; of the form k * r + 1, where r is what the base packs (4, LTX-2: 8)")
+    working_pixels: int = _said(0, "area the base paints at; 0 = that of `renderlift enhance`")
+    variants: int = _said(4, "clips cut from each stretch of frames: the whole picture, then crops and mirrors")
+    reference_downscale: int = _said(1, "2 halves the sides of the references: a quarter of their tokens")
+    reference_dropout: float = _said(0.05, "how often each reference is left out, so that it may be missing later")
+    rank: int = _said(32, "of the LoRA")
+    alpha: int = _said(0, "of the LoRA; 0 = as the rank")
+    steps: int = _said(0, "when to stop, in steps; 0 = by the minutes")
+    minutes: float = _said(0.0, "when to stop, in minutes of training over all resumed runs; 0 = by the steps")
+    batch: int = _said(4, "clips in a step, per device")
+    learning_rate: float = _said(5e-4, "at the peak, after the warm-up; then a cosine down")
+    warmup_steps: int = _said(40, "steps until the peak")
+    weight_decay: float = _said(0.01, "of AdamW")
+    ema_halflife_steps: float = _said(50.0, "of the running average, which is what is saved")
+    sampled_share: float = _said(0.5, "share of noise levels taken from those that sampling in few steps visits")
+    sampled_steps: int = _said(4, "those few steps")
+    gradient_checkpointing: bool = _said(False, "less memory, a third more time")
+    precision: str = _said("auto", "bfloat16, float32, or auto: what the processor computes")
+    seed: int = _said(0, "of everything drawn at random")
+    held_out_scenes: int = _said(0, "scenes kept to measure on, if the dataset has no held-out ones; 0 = a tenth")
+    measured_scenes: int = _said(8, "held-out scenes that the table is measured on, at most")
+    picture_every_steps: int = _said(100, "steps between two picture strips")
+
+
+# These end or show a training and change nothing that it learns on the way.
+BUDGET = ("steps", "minutes", "picture_every_steps", "measured_scenes")
+
+
+def read_recipe(path: Path | None, **given: Any) -> Recipe:
+    """A recipe from a file and from flags, which win; what neither says is the task's default.
+
+    Args:
+        path: a TOML file, or None.
+        given: fields of `Recipe`; None = not given.
+
+    Raises:
+        SetupError: no such file, a field that does not exist, a value that cannot be.
+    """
+    table = _read_table(path) if path else {}
+    table |= {name: value for name, value in given.items() if value is not None}
+    if given.get("minutes") is not None and given.get("steps") is None:
+        table["steps"] = 0
+    if given.get("steps") is not None and given.get("minutes") is None:
+        table["minutes"] = 0.0
+    where = str(path) if path else "the command line"
+    names = [f.name for f in fields(Recipe)]
+    for name in table:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            raise SetupError(
+                f"{where}: there is no field {name!r}",
+                fix=f"Did you mean {near[0]}?" if near else "`renderlift train --example` prints every field.",
+            )
+    try:
+        recipe = msgspec.convert(table, Recipe)
+    except msgspec.ValidationError as problem:
+        raise SetupError(
+            f"{where}: {problem}", fix="`renderlift train --example` prints every field with a value."
+        ) from None
+    return check(_with_defaults(recipe))
+
+
+def check(recipe: Recipe) -> Recipe:
+    """The recipe itself, if it can be.
+
+    Raises:
+        SetupError: says which field and what it may be.
+    """
+    if recipe.task not in BASE_STAGES:
+        if not recipe.references or not recipe.target:
+            raise SetupError(
+                f"the task {recipe.task!r} is new: what it reads and paints is not said",
+                fix='Write references = ["rgb"] and target = "photo" into the file given with --config.',
+            )
+        check_names(recipe.references, what="references")
+        check_names([recipe.target], what="target")
+        if recipe.target in recipe.references:
+            raise SetupError(
+                f"{recipe.target!r} is both reference and target: there is nothing to learn",
+                fix="Leave it out of the references.",
+            )
+    wanted = {
+        "rank": recipe.rank >= 1,
+        "frames": recipe.frames >= 1,
+        "batch": recipe.batch >= 1,
+        "variants": recipe.variants >= 1,
+        "reference_downscale": recipe.reference_downscale >= 1,
+        "reference_dropout": 0 <= recipe.reference_dropout < 1,
+        "sampled_share": 0 <= recipe.sampled_share <= 1,
+        "sampled_steps": recipe.sampled_steps >= 1,
+        "learning_rate": 0 < recipe.learning_rate < 1,
+        "precision": recipe.precision in ("auto", "bfloat16", "float32"),
+        "minutes": recipe.minutes >= 0,
+        "steps": recipe.steps >= 0,
+    }
+    for name, holds in wanted.items():
+        if not holds:
+            raise SetupError(
+                f"{name} = {getattr(recipe, name)!r} cannot be",
+                fix=f"It is: {_meaning(name)}. `renderlift train --example` prints values that work.",
+            )
+    if bool(recipe.steps) == bool(recipe.minutes):
+        raise SetupError(
+            "a training needs an end" if not recipe.steps else "both minutes and steps are given",
+            fix="Give one of --minutes 10 and --steps 500.",
+        )
+    return recipe
+
+
+def example(task: str = "lift") -> str:
+    """A file with every field, its default and its meaning."""
+    recipe = _with_defaults(Recipe(task=task, minutes=10.0))
+    rows = [(f.name, _toml(getattr(recipe, f.name)), _meaning(f.name)) for f in fields(Recipe)]
+    wide = max(len(f"{name} = {value}") for name, value, _ in rows)
+    lines = [f"{f'{name} = {value}'.ljust(wide)}  # {meaning}" for name, value, meaning in rows]
+    return (
+        "# A training, for `renderlift train --config FILE`. Every line may be left out.\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as a file that `read_recipe` takes."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in asdict(recipe).items())
+
+
+def changed_fields(before: Recipe, after: Recipe) -> list[str]:
+    """Fields that differ and that decide what is learned."""
+    return [
+        f.name for f in fields(Recipe) if f.name not in BUDGET and getattr(before, f.name) != getattr(after, f.name)
+    ]
+
+
+def _with_defaults(recipe: Recipe) -> Recipe:
+    preset = TASKS.get(recipe.task, {})
+    return replace(
+        recipe,
+        references=recipe.references or preset.get("references", ()),
+        target=recipe.target or preset.get("target", ""),
+        alpha=recipe.alpha or recipe.rank,
+    )
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as problem:
+        raise SetupError(
+            f"{path} cannot be read: {problem.strerror}", fix="`renderlift train --example > my.toml` makes one."
+        ) from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise SetupError(
+            f"{path} is not TOML: {problem}", fix="Compare it with `renderlift train --example`."
+        ) from None
+
+
+def _meaning(name: str) -> str:
+    return str(next(f.metadata["meaning"] for f in fields(Recipe) if f.name == name))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(part) for part in value) + "]"
+    return msgspec.json.encode(value).decode() if isinstance(value, str) else repr(value)
