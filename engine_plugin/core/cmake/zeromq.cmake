@@ -3,6 +3,7 @@
 #
 #   RENDERLIFT_ZEROMQ_SOURCE   a folder with libzmq's source, instead of a download
 #   RENDERLIFT_SODIUM_SOURCE   likewise for libsodium
+#   RENDERLIFT_THIRD_PARTY     where they are built; builds with one compiler and its flags can share a folder
 #   RENDERLIFT_CURVE           OFF leaves encryption out: bridges on other machines cannot be reached then
 #
 # Versions are those of Debian 12, pinned by hash. libzmq 4.3.4 is LGPL-3.0 with an exception that allows static
@@ -12,6 +13,7 @@ include(ExternalProject)
 option(RENDERLIFT_CURVE "Encrypted connections to bridges on other machines" ON)
 set(RENDERLIFT_ZEROMQ_SOURCE "" CACHE PATH "Folder with libzmq's source")
 set(RENDERLIFT_SODIUM_SOURCE "" CACHE PATH "Folder with libsodium's source")
+set(RENDERLIFT_THIRD_PARTY "${CMAKE_CURRENT_BINARY_DIR}/third_party" CACHE PATH "Where libzmq is built")
 set(_pool http://deb.debian.org/debian/pool/main)
 
 function(_renderlift_source variable folder url hash)
@@ -35,7 +37,7 @@ if(CMAKE_TOOLCHAIN_FILE)
   list(APPEND _arguments -DCMAKE_TOOLCHAIN_FILE=${CMAKE_TOOLCHAIN_FILE})
 endif()
 
-set(_prefix ${CMAKE_CURRENT_BINARY_DIR}/third_party)
+set(_prefix ${RENDERLIFT_THIRD_PARTY})
 set(_sodium_options -DENABLE_CURVE=OFF -DWITH_LIBSODIUM=OFF)
 if(RENDERLIFT_CURVE)
   _renderlift_source(_source "${RENDERLIFT_SODIUM_SOURCE}" ${_pool}/libs/libsodium/libsodium_1.0.18.orig.tar.gz

@@ -10,7 +10,7 @@
 //   // every frame, on any thread:
 //   if (publisher->wants_frame("main")) {
 //     ... read back pixels ...
-//     publisher->publish(frame);
+//     if (auto published = publisher->publish(frame); !published) show(published.error());
 //   }
 //   for (Picture& picture : publisher->poll_results()) show(picture);
 //
