@@ -6,13 +6,30 @@ import pytest
 from numpy.typing import NDArray
 
 from renderlift.engine.scene import Mesh, Scene, image_from_camera, object_pose
-from renderlift.engine.scenes import KINDS, demo_courtyard, demo_truth, meshes, motions, random_scene, textures
+from renderlift.engine.scenes import (
+    GENERATOR,
+    KINDS,
+    UNSEEN_KINDS,
+    demo_courtyard,
+    demo_truth,
+    meshes,
+    motions,
+    random_scene,
+    textures,
+)
 from renderlift.engine.scenes.camera_paths import bounding_boxes, distance_to_boxes, look_at, spline
 
 HEIGHT, WIDTH = 256, 448
+# Kind, objects, their colour, the camera's way and the exposure of seeds 0, 1, 2 and 900000 in five frames.
+LOOKS = (
+    ("courtyard", 60, 19.6, 66.1, 0.759),
+    ("courtyard", 61, 20.87, 52.62, 0.94),
+    ("room", 44, 19.18, 44.65, 2.302),
+    ("room", 104, 42.17, 49.89, 1.54),
+)
 
 
-@pytest.fixture(scope="module", params=[*KINDS, "demo"])
+@pytest.fixture(scope="module", params=[*KINDS, *UNSEEN_KINDS, "demo"])
 def scene(request: pytest.FixtureRequest) -> Scene:
     return demo_courtyard() if request.param == "demo" else random_scene(11, frames=9, kind=request.param)
 
@@ -100,6 +117,20 @@ def test_a_seed_gives_the_same_scene_again() -> None:
     assert np.array_equal(one.world_from_camera, two.world_from_camera)
     assert one.exposure == two.exposure
     assert not np.array_equal(one.world_from_camera, other.world_from_camera)
+
+
+@pytest.mark.parametrize(("seed", "looks"), list(zip((0, 1, 2, 900_000), LOOKS, strict=True)))
+def test_seeds_look_as_they_did_when_their_generator_was_numbered(seed: int, looks: tuple[object, ...]) -> None:
+    scene = random_scene(seed, frames=5)
+    light = round(sum(float(item.material.base_color.mean()) for item in scene.objects), 2)
+    where = round(float(np.abs(scene.world_from_camera).sum()), 2)
+    seen = (scene.tags["kind"], len(scene.objects), light, where, round(scene.exposure, 3))
+    assert (GENERATOR, seen) == (1, looks), "raise scenes.GENERATOR: datasets of two generators must not mix"
+
+
+def test_kinds_kept_for_tests_never_come_by_chance() -> None:
+    assert not UNSEEN_KINDS.keys() & KINDS.keys()
+    assert {random_scene(seed, frames=1).tags["kind"] for seed in range(12)} <= KINDS.keys()
 
 
 def test_more_frames_only_lengthen_the_clock_not_change_the_place() -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.errors import SetupError
+from renderlift.engine.photo import PERFECT, CameraResponse, photograph
 from renderlift.engine.scene import (
     FloatArray,
     Lamp,
@@ -33,7 +34,6 @@ from renderlift.engine.scene import (
     object_pose,
     sky_radiance,
 )
-from renderlift.engine.tone import picture
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +60,24 @@ def path_trace(
     samples: int = 16,
     denoise: bool = True,
     seed: int = 0,
+    response: CameraResponse = PERFECT,
 ) -> NDArray[np.uint8]:
     """One frame as an sRGB picture (H, W, 3), through the same tone curve as the game look.
 
     Args:
         samples: light paths per pixel.
         denoise: clean the result with OIDN, guided by albedo and normals.
+        response: what the camera does to it.
 
     Raises:
         SetupError: Mitsuba or, for `denoise`, pyoidn is not installed.
     """
-    light = path_trace_linear(scene, time_index, height, width, samples=samples, denoise=denoise, seed=seed)
-    return picture(light, scene.exposure)
+    times = [time_index]
+    return next(
+        path_trace_frames(
+            scene, height, width, times, samples=samples, denoise=denoise, seed=seed, response=response
+        )
+    )
 
 
 def path_trace_linear(
@@ -97,11 +103,13 @@ def path_trace_frames(
     samples: int = 16,
     denoise: bool = True,
     seed: int = 0,
+    response: CameraResponse = PERFECT,
 ) -> Iterator[NDArray[np.uint8]]:
     """The frames at `times` (default: all) as `path_trace` makes them; the scene is loaded only once."""
     times = range(len(scene)) if times is None else times
-    for light in _radiance(scene, height, width, times, samples=samples, denoise=denoise, seed=seed):
-        yield picture(light, scene.exposure)
+    lights = _radiance(scene, height, width, times, samples=samples, denoise=denoise, seed=seed, response=response)
+    for light in lights:
+        yield photograph(light, scene.exposure, response)
 
 
 def primary_hits(
@@ -139,11 +147,19 @@ def primary_hits(
 
 
 def _radiance(
-    scene: Scene, height: int, width: int, times: Sequence[int], *, samples: int, denoise: bool, seed: int
+    scene: Scene,
+    height: int,
+    width: int,
+    times: Sequence[int],
+    *,
+    samples: int,
+    denoise: bool,
+    seed: int,
+    response: CameraResponse = PERFECT,
 ) -> Iterator[FloatArray]:
     mi = _mitsuba()
     clean = _denoiser() if denoise else None
-    loaded = mi.load_dict(_scene_dict(mi, scene, times[0], height, width))
+    loaded = mi.load_dict(_scene_dict(mi, scene, times[0], height, width, response))
     parameters = mi.traverse(loaded)
     paths = mi.load_dict({"type": "path", "max_depth": MAX_DEPTH, "rr_depth": ROULETTE_DEPTH})
     # Wrapping the path integrator in the guides would save a ray per sample, and takes twice as long.
@@ -154,7 +170,8 @@ def _radiance(
         light = _mean(mi, loaded, paths, samples, first_seed, BRIGHTEST / scene.exposure)
         if clean is not None:
             layers = _mean(mi, loaded, guides, max(samples, GUIDE_SAMPLES), first_seed, np.inf)
-            light = clean(light, layers[..., :3], layers[..., 3:])
+            # Through a lens the guides are as noisy as the light where they are out of focus.
+            light = clean(light, layers[..., :3], layers[..., 3:], not response.aperture_mm)
         yield light
 
 
@@ -182,6 +199,8 @@ def _mitsuba() -> Any:
         raise SetupError(f"path tracing needs Mitsuba: {error}", fix=fix) from error
     mi.set_variant("llvm_ad_rgb" if library else "scalar_rgb")
     mi.set_log_level(mi.LogLevel.Error)
+    if threads := os.environ.get("OMP_NUM_THREADS", ""):  # what else computes here heeds it too
+        importlib.import_module("drjit").set_thread_count(max(1, int(threads)))
     if not library:
         log.warning("no LLVM 17 to 21 found, path tracing is several times slower; apt-get install libllvm19")
     return mi
@@ -213,17 +232,17 @@ def _loads(library: str) -> bool:
 
 
 @cache
-def _denoiser() -> Callable[[FloatArray, FloatArray, FloatArray], FloatArray]:
-    """A function from light, albedo and normal, each (H, W, 3), to clean light."""
+def _denoiser() -> Callable[[FloatArray, FloatArray, FloatArray, bool], FloatArray]:
+    """A function from light, albedo and normal, each (H, W, 3), and whether those two are clean, to clean light."""
     try:
         oidn: Any = importlib.import_module("pyoidn")
     except ImportError as error:
         fix = "pip install 'renderlift[truth]', or pass denoise=False"
         raise SetupError(f"denoising needs pyoidn: {error}", fix=fix) from error
 
-    def clean(light: FloatArray, albedo: FloatArray, normal: FloatArray) -> FloatArray:
+    def clean(light: FloatArray, albedo: FloatArray, normal: FloatArray, clean_guides: bool) -> FloatArray:
         light, albedo, normal = (np.ascontiguousarray(a, np.float32) for a in (light, albedo, normal))
-        guides = {"albedo": np.clip(albedo, 0, 1), "normal": normal, "clean_aux": True}
+        guides = {"albedo": np.clip(albedo, 0, 1), "normal": normal, "clean_aux": clean_guides}
         return np.asarray(oidn.denoise(light, hdr=True, **guides), np.float32)
 
     return clean
@@ -232,8 +251,11 @@ def _denoiser() -> Callable[[FloatArray, FloatArray, FloatArray], FloatArray]:
 _KEY = "object_"
 
 
-def _scene_dict(mi: Any, scene: Scene, time_index: int, height: int, width: int) -> dict[str, Any]:
-    result: dict[str, Any] = {"type": "scene", "sensor": _sensor(mi, scene, time_index, height, width)}
+def _scene_dict(
+    mi: Any, scene: Scene, time_index: int, height: int, width: int, response: CameraResponse = PERFECT
+) -> dict[str, Any]:
+    sensor = _sensor(mi, scene, time_index, height, width) | _lens(response)
+    result: dict[str, Any] = {"type": "scene", "sensor": sensor}
     result["sky"] = _sky(mi, scene.sky)
     if scene.sun is not None:
         result["sun"] = _sun(mi, scene.sun)
@@ -273,6 +295,13 @@ def _sensor(mi: Any, scene: Scene, time_index: int, height: int, width: int) -> 
         # Stratified: as clean at 4 samples as independent ones at 8.
         "sampler": {"type": "multijitter"},
     }
+
+
+def _lens(response: CameraResponse) -> dict[str, Any]:
+    if not response.aperture_mm:
+        return {}
+    radius_m = response.aperture_mm / 2000
+    return {"type": "thinlens", "aperture_radius": radius_m, "focus_distance": response.focus_m}
 
 
 def _sky(mi: Any, sky: Sky) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Weather, and the exposure that suits it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +57,13 @@ def outdoor_light(sun: Sun | None, sky: Sky) -> float:
         # Half of what is seen lies in shade, and walls catch a low sun better than the ground.
         light += float(np.mean(sun.irradiance)) * (0.25 + 0.3 * sun.direction[2])
     return 0.3 * light / np.pi
+
+
+def flux_into(lamps: Sequence[Lamp], sun: Sun | None, sky: Sky, window_area: float) -> NDArray[np.float64]:
+    """Light (3,) that enters a space from its lamps and through `window_area` square metres."""
+    inside = sum((np.pi * lamp.size[0] * lamp.size[1] * np.asarray(lamp.radiance) for lamp in lamps), np.zeros(3))
+    outside = 0.5 * sky_irradiance(sky) + (0.25 * np.asarray(sun.irradiance) if sun else 0)
+    return inside + window_area * outside
 
 
 def bounced_radiance(flux: NDArray[np.float64], surface: float, reflectance: float) -> NDArray[np.float64]:

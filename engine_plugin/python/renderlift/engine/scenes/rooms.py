@@ -1,9 +1,8 @@
 """Furnished rooms: walls with windows, furniture, plants, lamps."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from renderlift.engine.scene import FloatArray, Lamp, Scene, SceneObject, Sky, Sun
+from renderlift.engine.scene import FloatArray, Lamp, Scene, SceneObject
 from renderlift.engine.scenes import (
     colours,
     furniture,
@@ -47,7 +46,9 @@ def room(rng: Rng, name: str, frames: int) -> Scene:
         return eye, target
 
     camera, vertical_fov_deg, flying = staging.filmed(rng, objects, propose, frames)
-    bounced = light.bounced_radiance(_flux(lamps, sun, sky, window_area), 2 * (w * d + w * h + d * h), REFLECTANCE)
+    bounced = light.bounced_radiance(
+        light.flux_into(lamps, sun, sky, window_area), 2 * (w * d + w * h + d * h), REFLECTANCE
+    )
     return Scene(
         name=name,
         objects=(*objects, *flying),
@@ -60,13 +61,6 @@ def room(rng: Rng, name: str, frames: int) -> Scene:
         ambient=light.share(bounced, 0.7),
         fps=FPS,
     )
-
-
-def _flux(lamps: list[Lamp], sun: Sun | None, sky: Sky, window_area: float) -> NDArray[np.float64]:
-    """Light (3,) that enters the room."""
-    inside = sum((np.pi * lamp.size[0] * lamp.size[1] * np.asarray(lamp.radiance) for lamp in lamps), np.zeros(3))
-    outside = 0.5 * light.sky_irradiance(sky) + (0.25 * np.asarray(sun.irradiance) if sun else 0)
-    return inside + window_area * outside
 
 
 def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], float]:

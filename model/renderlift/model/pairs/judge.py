@@ -1,0 +1,138 @@
+"""Whether a propagated clip may be learned from: measured against the engine's own buffers, never against taste.
+
+Everything is read beside the render: a photo may have other light, but its edges, its steadiness and its flat
+colours cannot be much worse than what the engine shows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+
+from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.frame import Array, Channel
+from renderlift.model.evaluate.distance import sharpness
+from renderlift.model.evaluate.edges import edge_f1, engine_edges, label_fit, picture_edges
+from renderlift.model.evaluate.motion import change, flicker, follow
+from renderlift.model.evaluate.regions import flat_regions
+
+STEADY_LEVELS = 1.5  # of 255: below this, nobody sees whether a surface changes
+FEWEST_REGION_PX = 200
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much worse than the render a clip may be. Path-traced clips pass with room to spare (docs/log.md)."""
+
+    edges: float = 0.75  # least edge F1, as a share of the render's
+    misplaced_px: float = 0.5  # largest shift of the borders between objects
+    sharpness: float = 0.45  # least detail, as a share of the render's
+    warp: float = 2.5  # largest change of surface points, as a multiple of the render's
+    flicker: float = 6.0  # largest mean brightening or darkening of blocks, levels of 255
+    colour_jump: float = 5.0  # largest step of the mean colour that the render does not have, Lab units
+    flat_colour: float = 6.0  # largest wandering of a flat region's hue over the clip, Lab units
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured, and what of it is beyond its limit; nothing = keep."""
+
+    measures: Mapping[str, float]
+    reasons: Sequence[str]  # e.g. "edges 0.61 < 0.75"
+
+    @property
+    def keep(self) -> bool:
+        return not self.reasons
+
+
+# A measure has to stay above its limit; the others below.
+_ABOVE = frozenset({"edges", "sharpness"})
+
+
+def judge(clip: Clip, video: Video, limits: Limits = Limits()) -> Verdict:  # noqa: B008 - frozen
+    """Measure a video (T, H, W, 3) of a clip and hold it against the limits.
+
+    What needs a channel that the clip lacks (flow, ids, albedo) is left out.
+    """
+    frames = [{channel: array[t] for channel, array in clip.channels.items()} for t in range(len(clip))]
+    measures = _in_each_frame(frames, video) | _between_frames(frames, video) | _flat_colour(frames, video)
+    reasons: list[str] = []
+    for name, value in measures.items():
+        limit = float(getattr(limits, name))
+        if (value < limit) if name in _ABOVE else (value > limit):
+            reasons.append(f"{name} {value:.2f} {'<' if name in _ABOVE else '>'} {limit:g}")
+    return Verdict(measures, tuple(reasons))
+
+
+def measure_names() -> list[str]:
+    """In the order in which they are told."""
+    return [field.name for field in fields(Limits)]
+
+
+def _in_each_frame(frames: Sequence[Mapping[Channel, Array]], video: Video) -> dict[str, float]:
+    """The worst frame's edges, sharpness and placement."""
+    edges: list[float] = []
+    details: list[float] = []
+    shifts: list[float] = []
+    for channels, picture in zip(frames, video, strict=True):
+        render, reference = channels[Channel.RGB], engine_edges(channels)
+        own = edge_f1(picture_edges(render), reference)
+        edges.append(edge_f1(picture_edges(picture), reference) / max(own, 0.05))
+        details.append(sharpness(picture, render))
+        fit = label_fit(picture, render, channels[Channel.INSTANCE_ID]) if Channel.INSTANCE_ID in channels else None
+        if fit is not None:
+            shifts.append(max(abs(fit.shift_x_px), abs(fit.shift_y_px)))
+    measures = {"edges": min(edges), "sharpness": min(details)}
+    return measures | ({"misplaced_px": max(shifts)} if shifts else {})
+
+
+def _between_frames(frames: Sequence[Mapping[Channel, Array]], video: Video) -> dict[str, float]:
+    """The worst step's unsteadiness, flicker and jump of colour."""
+    if len(frames) < 2:
+        return {}
+    steps = range(1, len(frames))
+    renders = [channels[Channel.RGB] for channels in frames]
+    jumps = [float(np.linalg.norm(_mean_step(video, t) - _mean_step(renders, t))) for t in steps]
+    measures = {"colour_jump": max(jumps)}
+    if any(Channel.FLOW not in channels for channels in frames[1:]):
+        return measures
+    warps: list[float] = []
+    flickers: list[float] = []
+    for t in steps:
+        path = follow(frames[t - 1], frames[t])
+        own, theirs = change(renders[t - 1], renders[t], path), change(video[t - 1], video[t], path)
+        warps.append(theirs.level / max(own.level, STEADY_LEVELS))
+        flickers.append(flicker(theirs, own))
+    return measures | {"warp": max(warps), "flicker": max(flickers)}
+
+
+def _mean_step(video: Video | Sequence[Array], t: int) -> Array:
+    """(3,): change of the mean colour from the frame before, Lab units."""
+    means = [cv2.cvtColor(video[k].astype(np.float32) / 255, cv2.COLOR_RGB2LAB).mean((0, 1)) for k in (t - 1, t)]
+    return means[1] - means[0]
+
+
+def _flat_colour(frames: Sequence[Mapping[Channel, Array]], video: Video) -> dict[str, float]:
+    """How far the hue and saturation of flat regions wander over the clip, beyond the render's, by area."""
+    wander, weights = [], []
+    chroma = [_region_chroma(channels, picture) for channels, picture in zip(frames, video, strict=True)]
+    own = [_region_chroma(channels, channels[Channel.RGB]) for channels in frames]
+    for label in set.intersection(*(set(regions) for regions in chroma)):
+        track = np.array([regions[label][0] for regions in chroma])
+        of_render = np.array([regions[label][0] for regions in own])
+        wander.append(np.linalg.norm(track - track[0] - (of_render - of_render[0]), axis=1).max())
+        weights.append(min(regions[label][1] for regions in chroma))
+    return {"flat_colour": float(np.average(wander, weights=weights))} if wander else {}
+
+
+def _region_chroma(channels: Mapping[Channel, Array], picture: Array) -> dict[int, tuple[Array, int]]:
+    """Instance id to mean (a, b) of Lab on its flat parts, and their area in pixels."""
+    region = flat_regions(channels)
+    if region is None:
+        return {}
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[region]
+    labels, where = np.unique(channels[Channel.INSTANCE_ID][..., 0][region], return_inverse=True)
+    counts = np.bincount(where)
+    means = np.stack([np.bincount(where, lab[:, c]) / counts for c in (1, 2)], -1)
+    return {int(labels[k]): (means[k], int(counts[k])) for k in np.flatnonzero(counts >= FEWEST_REGION_PX)}
