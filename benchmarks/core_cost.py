@@ -1,0 +1,88 @@
+"""What preview costs the thread of a C++ engine, whatever state its bridge is in.
+
+    python benchmarks/core_cost.py [--size 640x360] [--frames 600] [--fps 60]
+
+The engine is engine_plugin/core/benchmark/preview_cost.cpp (build the core first: docs/core.md).
+It publishes rgb and depth, and in every frame copies the same pixels once more for comparison:
+a readback has to do that in any case, and what else the machine does falls on both. The bridge is
+a process of its own that reads, crawls at five frames a second, hangs (SIGSTOP) or is not there.
+Milliseconds per frame.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from renderlift.bridge.receive import Receiver
+
+PREVIEW_COST = Path(__file__).parents[1] / "engine_plugin/core/build/plain/benchmark/preview_cost"
+NOBODY = "tcp://127.0.0.1:1"
+PAUSES_S = {"reads": 0.0, "crawls": 0.2, "hangs": 0.0}
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    if not PREVIEW_COST.exists():
+        raise SystemExit(f"{PREVIEW_COST} is not built; docs/core.md says how.")
+    print(f"{options.size}, {options.frames} frames at {options.fps} a second; milliseconds")
+    print(f"{'bridge':<14}{'copy p50':>10}{'copy p99':>10}{'publish p50':>13}{'p99':>8}{'max':>8}{'dropped':>9}")
+    for state in (*PAUSES_S, "is not there"):
+        row = _measure(state, options)
+        copy, publish = row["copy"], row["publish"]
+        print(
+            f"{state:<14}{copy['p50']:>10.3f}{copy['p99']:>10.3f}{publish['p50']:>13.3f}{publish['p99']:>8.3f}"
+            f"{publish['max']:>8.3f}{row['dropped']:>9}"
+        )
+
+
+def _measure(state: str, options: argparse.Namespace) -> dict[str, Any]:
+    if state not in PAUSES_S:
+        return _run_engine(NOBODY, options)
+    ours, theirs = multiprocessing.Pipe()
+    bridge = multiprocessing.get_context("spawn").Process(
+        target=_bridge, args=(theirs, PAUSES_S[state]), daemon=True
+    )
+    bridge.start()
+    endpoint = ours.recv()
+    try:
+        return _run_engine(endpoint, options, bridge.pid if state == "hangs" else None)
+    finally:
+        bridge.kill()
+
+
+def _run_engine(endpoint: str, options: argparse.Namespace, hang_pid: int | None = None) -> dict[str, Any]:
+    width, height = options.size.split("x")
+    command = [str(PREVIEW_COST), endpoint, width, height, str(options.frames), str(options.fps)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        line = engine.stdout.read(1)  # it is connected and begins
+        if hang_pid is not None:
+            time.sleep(0.5)
+            os.kill(hang_pid, signal.SIGSTOP)
+        return json.loads(line + engine.stdout.read())
+
+
+def _bridge(report: Connection, pause_s: float) -> None:
+    with Receiver("tcp://127.0.0.1:*") as receiver:
+        report.send(receiver.endpoint)
+        for _ in receiver.frames(borrow=True):
+            time.sleep(pause_s)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="640x360", metavar="WxH")
+    parser.add_argument("--frames", type=int, default=600)
+    parser.add_argument("--fps", type=float, default=60)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
