@@ -1,3 +1,4 @@
+@tool
 ## Godot's axes and units to Renderlift's. Nothing else in this addon converts.
 ##
 ##            x        y      z         unit

@@ -1,3 +1,4 @@
+@tool
 ## The channels of a frame and where each lies in the packed buffer that the GPU writes.
 ## docs/conventions.md says what they mean.
 

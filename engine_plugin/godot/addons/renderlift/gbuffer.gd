@@ -1,3 +1,4 @@
+@tool
 ## Runs on the render thread, in the view of the stand-ins: packs the channels of a frame and reads them back
 ## without waiting. Camera and pixels are read in one callback.
 extends CompositorEffect

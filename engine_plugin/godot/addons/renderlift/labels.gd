@@ -1,3 +1,4 @@
+@tool
 ## Which object and which class a node belongs to, and the table that says what ids stand for.
 ##
 ## An object is, looking from the node upwards: the first node with metadata `renderlift_class` or

@@ -1,3 +1,4 @@
+@tool
 ## One compute shader: from the pictures of a view to the channels of a frame, in the bytes that travel.
 
 const Axes := preload("axes.gd")

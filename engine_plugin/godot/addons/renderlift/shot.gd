@@ -1,3 +1,4 @@
+@tool
 ## One frame on its way from the GPU.
 
 var camera: String
@@ -16,3 +17,7 @@ var previous_lens: Vector4
 var world_from_camera: PackedFloat64Array
 var image_from_camera: PackedFloat64Array
 var pixels: PackedByteArray
+
+
+static func wall_clock_ns() -> int:
+	return roundi(Time.get_unix_time_from_system() * 1e6) * 1000

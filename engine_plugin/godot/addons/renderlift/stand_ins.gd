@@ -1,3 +1,4 @@
+@tool
 ## A second world that holds one stand-in for each thing of the user's world, with a material that writes data.
 ##
 ## Stand-ins are RenderingServer instances in a scenario of their own: the user's nodes, layers, lights and shadows are

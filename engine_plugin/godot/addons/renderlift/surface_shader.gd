@@ -1,3 +1,4 @@
+@tool
 ## The material of a stand-in: same vertices, same cut-outs, same normal map as the material it stands for, but what it
 ## writes as colour says which draw this is and what the surface is made of.
 ##

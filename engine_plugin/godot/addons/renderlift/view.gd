@@ -1,3 +1,4 @@
+@tool
 ## One captured camera: draws the user's world as the camera would (`look`), and the stand-ins with the same camera
 ## (`data`), in one draw of the RenderingServer. Both at the frame's size, whatever the window's.
 ##
@@ -55,15 +56,18 @@ func is_ready() -> bool:
 
 ## Copies how the user's viewport draws (antialiasing, shadows) to ours.
 func draw_like(viewport: Viewport) -> void:
-	RenderingServer.viewport_set_msaa_3d(_look, viewport.msaa_3d as RenderingServer.ViewportMSAA)
-	RenderingServer.viewport_set_screen_space_aa(
-		_look, viewport.screen_space_aa as RenderingServer.ViewportScreenSpaceAA)
+	draw_viewport_like(_look, viewport)
+
+
+static func draw_viewport_like(rid: RID, viewport: Viewport) -> void:
+	RenderingServer.viewport_set_msaa_3d(rid, viewport.msaa_3d as RenderingServer.ViewportMSAA)
+	RenderingServer.viewport_set_screen_space_aa(rid, viewport.screen_space_aa as RenderingServer.ViewportScreenSpaceAA)
 	RenderingServer.viewport_set_positional_shadow_atlas_size(
-		_look, viewport.positional_shadow_atlas_size, viewport.positional_shadow_atlas_16_bits)
+		rid, viewport.positional_shadow_atlas_size, viewport.positional_shadow_atlas_16_bits)
 	for quadrant in 4:
 		var subdivision: int = [0, 1, 2, 4, 8, 16, 32][viewport.get_positional_shadow_atlas_quadrant_subdiv(quadrant)]
-		RenderingServer.viewport_set_positional_shadow_atlas_quadrant_subdivision(_look, quadrant, subdivision)
-	RenderingServer.viewport_set_use_debanding(_look, viewport.use_debanding)
+		RenderingServer.viewport_set_positional_shadow_atlas_quadrant_subdivision(rid, quadrant, subdivision)
+	RenderingServer.viewport_set_use_debanding(rid, viewport.use_debanding)
 
 
 ## Captures what `camera` sees in the frame that is about to be drawn. Call in RenderingServer.frame_pre_draw, after
@@ -71,14 +75,18 @@ func draw_like(viewport: Viewport) -> void:
 func capture(camera: Camera3D, size: Vector2i, engine_time_ns: int) -> void:
 	_resize(size)
 	var view := camera.get_camera_transform()
-	_follow(camera, view)
-	var lens := GBuffer.lens_of(_projection(camera))
+	_gbuffer.near = camera.near
+	_gbuffer.far = camera.far
+	follow(_look_camera, camera)
+	follow(_data_camera, camera)
+	look_like(_look_camera, camera)
+	var lens := GBuffer.lens_of(projection_of(camera, size))
 	var shot := Shot.new()
 	shot.camera = camera_name
 	shot.index = next_index
 	next_index += 1
 	shot.engine_time_ns = engine_time_ns
-	shot.capture_time_ns = roundi(Time.get_unix_time_from_system() * 1e6) * 1000
+	shot.capture_time_ns = Shot.wall_clock_ns()
 	shot.width = size.x
 	shot.height = size.y
 	shot.offsets = Channels.layout(size.x, size.y, mask)
@@ -135,32 +143,34 @@ func _resize(size: Vector2i) -> void:
 		RenderingServer.viewport_set_size(viewport, size.x, size.y)
 
 
-func _follow(camera: Camera3D, view: Transform3D) -> void:
-	_gbuffer.near = camera.near
-	_gbuffer.far = camera.far
-	for rid in [_look_camera, _data_camera]:
-		RenderingServer.camera_set_transform(rid, view)
-		RenderingServer.camera_set_cull_mask(rid, camera.cull_mask & GAME_LAYERS)
-		RenderingServer.camera_set_use_vertical_aspect(rid, camera.keep_aspect == Camera3D.KEEP_WIDTH)
-		if camera.projection == Camera3D.PROJECTION_FRUSTUM:
-			RenderingServer.camera_set_frustum(rid, camera.size, camera.frustum_offset, camera.near, camera.far)
-		else:
-			RenderingServer.camera_set_perspective(rid, camera.fov, camera.near, camera.far)
-	RenderingServer.camera_set_environment(_look_camera, _rid(camera.environment))
-	RenderingServer.camera_set_camera_attributes(_look_camera, _rid(camera.attributes))
-	RenderingServer.camera_set_compositor(_look_camera, _rid(camera.compositor))
+## Brings a camera of ours to where the user's is, with its lens.
+static func follow(rid: RID, camera: Camera3D) -> void:
+	RenderingServer.camera_set_transform(rid, camera.get_camera_transform())
+	RenderingServer.camera_set_cull_mask(rid, camera.cull_mask & GAME_LAYERS)
+	RenderingServer.camera_set_use_vertical_aspect(rid, camera.keep_aspect == Camera3D.KEEP_WIDTH)
+	if camera.projection == Camera3D.PROJECTION_FRUSTUM:
+		RenderingServer.camera_set_frustum(rid, camera.size, camera.frustum_offset, camera.near, camera.far)
+	else:
+		RenderingServer.camera_set_perspective(rid, camera.fov, camera.near, camera.far)
 
 
-static func _rid(resource: Resource) -> RID:
-	return resource.get_rid() if resource != null else RID()
+## Gives a camera of ours the environment, exposure and effects of the user's.
+static func look_like(rid: RID, camera: Camera3D) -> void:
+	RenderingServer.camera_set_environment(rid, _rid(camera.environment))
+	RenderingServer.camera_set_camera_attributes(rid, _rid(camera.attributes))
+	RenderingServer.camera_set_compositor(rid, _rid(camera.compositor))
 
 
-func _projection(camera: Camera3D) -> Projection:
-	var aspect := float(_size.x) / _size.y
+static func projection_of(camera: Camera3D, size: Vector2i) -> Projection:
+	var aspect := float(size.x) / size.y
 	var flip := camera.keep_aspect == Camera3D.KEEP_WIDTH
 	if camera.projection == Camera3D.PROJECTION_FRUSTUM:
 		return Projection.create_frustum_aspect(camera.size, aspect, camera.frustum_offset, camera.near, camera.far, flip)
 	return Projection.create_perspective(camera.fov, aspect, camera.near, camera.far, flip)
+
+
+static func _rid(resource: Resource) -> RID:
+	return resource.get_rid() if resource != null else RID()
 
 
 ## For each motion the rows of view space now to view space of the frame before.
