@@ -15,7 +15,7 @@ import msgspec
 import xxhash
 
 from renderlift.bridge.clip import Clip, Render, Video
-from renderlift.bridge.errors import RecordingError, SetupError
+from renderlift.bridge.errors import RecordingError, RenderError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model.evaluate.judge import Moment, judge
 from renderlift.model.evaluate.pictures import label_picture
@@ -134,9 +134,13 @@ def _measured(
             film = film or films(subject, load, read_video)
             try:
                 result = _measure(job, subject, scene, film(scene), wanted, index)
-            except RecordingError as damage:
-                if len(scenes) == 1:
+            except (RecordingError, RenderError) as error:
+                # What a film reads may be damaged too; a renderer that fails is another matter.
+                damage = error if isinstance(error, RecordingError) else error.__cause__
+                if not isinstance(damage, RecordingError):
                     raise
+                if len(scenes) == 1:
+                    raise damage from None
                 note(f"{scene.name} left out: {damage.message}")
                 continue
         progress(subject.name, number, len(scenes))

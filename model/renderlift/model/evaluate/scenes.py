@@ -87,6 +87,7 @@ def moments(scene: Scene, render: Render, *, length: int, overlap: int) -> Itera
         RenderError: the renderer failed.
     """
     tail: Video | None = None
+    goes_on = False  # the clip before is continued by this one
     for clip in clips(scene.read(), length=length, overlap=overlap):
         pictures, tail = join_clip(tail, clip, rendered(render, clip), overlap=overlap)
         tail = None if clip.last else tail
@@ -98,8 +99,9 @@ def moments(scene: Scene, render: Render, *, length: int, overlap: int) -> Itera
                 picture,
                 read_picture(truth, frame.height, frame.width) if truth else None,
                 None if ids is None else ids[0],
-                seam=bool(clip.shared) and place <= clip.shared,
+                seam=goes_on and place <= clip.shared,
             )
+        goes_on = not clip.last
 
 
 def truth_of(scene: Scene) -> Render:
