@@ -1,4 +1,4 @@
-"""Where each pixel's surface point was one frame ago, from the poses of the simulation: exact for rigid things."""
+"""Where each pixel's surface point was one frame ago, from poses: exact for rigid things."""
 
 from collections.abc import Mapping
 
