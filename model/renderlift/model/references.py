@@ -60,7 +60,7 @@ def picture(name: str, channels: Mapping[Channel, Array]) -> Video:
             return _grey(nearness(values.astype(np.float32)))
         case Channel.NORMAL:
             # x right, y up, z to the camera: the colours in which normal maps are usually shown.
-            shown: NDArray[np.float32] = (values.astype(np.float32) + 1) / 2
+            shown = ((values.astype(np.float32) + 1) / 2).astype(np.float32)
             shown[..., 1:] = 1 - shown[..., 1:]
             return _bytes(shown)
         case Channel.ALBEDO:

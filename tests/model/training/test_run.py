@@ -1,0 +1,118 @@
+"""The whole of `renderlift train`, on a base and a dataset so small that it takes seconds."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from renderlift.bridge.clip import Clip
+from renderlift.bridge.errors import SetupError
+from renderlift.model import lora
+from renderlift.model.render import load
+from renderlift.model.training.run import train
+
+WriteScene = Callable[..., Path]
+MakeClip = Callable[..., Clip]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, write_scene: WriteScene) -> Path:
+    for number in (0, 1, 900_000):
+        write_scene(tmp_path / "data", number)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def given(tiny_base: Path, tmp_path: Path) -> dict[str, Any]:
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(
+        "working_pixels = 6144\nvariants = 2\nbatch = 2\nrank = 4\npicture_every_steps = 3\n"
+        'precision = "float32"\nlearning_rate = 0.01\nwarmup_steps = 1\n'
+    )
+    return {"config": recipe, "base": str(tiny_base), "device": "cpu"}
+
+
+def test_an_adapter_is_trained_carded_and_rendered_with(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], make_clip: MakeClip
+) -> None:
+    output = tmp_path / "my_adapter"
+    assert train(output, dataset, steps=6, **given)
+    names = {path.name for path in output.iterdir()}
+    assert names == {lora.FILE_NAME, "README.md", "result.json", "strip.jpg", "training"}
+    assert (output / "training" / "strip.jpg").exists()
+    rows = json.loads((output / "result.json").read_text())["rows"]
+    assert rows[0]["name"] == "render"
+    card = (output / "README.md").read_text()
+    assert "900000" in card
+    assert all(f"{row['psnr_db']:.2f} dB" in card for row in rows)
+
+    clip = make_clip(5, 64, 96)
+    videos = [
+        load(base=given["base"], adapter=adapter, lock=False, steps=1, device="cpu", working_pixels=6144)(clip)
+        for adapter in (str(output), "none")
+    ]
+    assert videos[0].shape == (5, 64, 96, 3)
+    assert not np.array_equal(*videos)
+
+
+def test_a_stopped_training_goes_on_by_the_same_command(
+    tmp_path: Path, dataset: Path, given: dict[str, Any]
+) -> None:
+    output = tmp_path / "my_adapter"
+    asked = iter(range(10**6))
+    # Scenes are asked about first; then one question per step.
+    assert not train(output, dataset, steps=20, stop=lambda: next(asked) > 12, **given)
+    assert (output / lora.FILE_NAME).exists()
+    assert train(output, dataset, steps=20, **given)
+    with (output / "training" / "losses.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["10", "20"]
+
+
+def test_a_longer_budget_trains_on_and_another_recipe_is_refused(
+    tmp_path: Path, dataset: Path, given: dict[str, Any]
+) -> None:
+    output = tmp_path / "my_adapter"
+    train(output, dataset, steps=2, **given)
+    short = (output / lora.FILE_NAME).read_bytes()
+    train(output, dataset, steps=4, **given)
+    assert (output / lora.FILE_NAME).read_bytes() != short
+    with pytest.raises(SetupError, match=r"another task.*references"):
+        train(output, dataset, steps=4, task="forward", **given)
+    train(output, dataset, steps=1, restart=True, **given)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("frames = 6", "Use 5 or 9"),
+        ("reference_downscale = 3", "reference_downscale = 1"),
+        ("frames = 9", "longest run is 5 frames"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], wrong: str, said: str
+) -> None:
+    given["config"].write_text(given["config"].read_text() + wrong)
+    with pytest.raises(SetupError) as problem:
+        train(tmp_path / "out", dataset, steps=2, **given)
+    assert said in str(problem.value)
+    assert not (tmp_path / "out").exists()
+    assert not (dataset / ".latents").exists()
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, dataset: Path, given: dict[str, Any]) -> None:
+    assert train(tmp_path / "out", dataset, minutes=10.0, dry_run=True, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_tasks_need_only_a_recipe(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], make_clip: MakeClip
+) -> None:
+    given["config"].write_text(given["config"].read_text() + 'references = ["photo"]\ntarget = "depth"\n')
+    assert train(tmp_path / "inverse", dataset, task="my_depth", steps=2, **given)
+    facts = lora.read_facts(tmp_path / "inverse")
+    assert (facts.task, facts.references, facts.target) == ("my_depth", ("photo",), "depth")
