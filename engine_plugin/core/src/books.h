@@ -73,6 +73,7 @@ struct Books {
   double latency_ms = 0;
   std::map<std::string, double> timings_ms;
   Rate published_rate, result_rate;
+  Clock::time_point last_published{};
   std::uint64_t cancels = 0;
   std::optional<Clock::time_point> close_by;
   bool closed_clean = false;

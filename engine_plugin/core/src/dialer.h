@@ -22,10 +22,14 @@ struct ZmqClose {
 using ZmqSocket = std::unique_ptr<void, ZmqClose>;
 
 // Wakes the dialer; a ZeroMQ socket must not be touched from two threads at once.
+//
+// Waking a thread may cost the one that wakes it its processor. So while an engine publishes in preview, the dialer
+// looks every few milliseconds by itself, and publish() rings only where it is `asleep`.
 class Doorbell {
  public:
   bool open(void* context);
   void ring();
+  std::atomic<bool> asleep{true};
   void* inside() const { return inside_.get(); }
   void answer();  // dialer's thread: forget all rings so far
   void close_inside() { inside_.reset(); }
@@ -46,6 +50,7 @@ class Dialer {
  private:
 
   void turn();
+  long poll_time_ms();
   void reconnect(Clock::time_point now);
   void close_socket(int linger_ms);
   void disconnected(std::string problem, std::optional<Error> refusal = std::nullopt);

@@ -33,7 +33,7 @@ Published Outbox::put(std::shared_ptr<const PackedFrame> frame, Clock::time_poin
 }
 
 bool Outbox::is_ready(std::uint32_t credits, Clock::time_point now) const {
-  return !waiting_.empty() && under_way_.size() < credits && now >= held_until_;
+  return !waiting_.empty() && has_credit(credits) && now >= held_until_;
 }
 
 Outgoing Outbox::take() {

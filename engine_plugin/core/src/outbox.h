@@ -36,6 +36,7 @@ class Outbox {
   Clock::time_point waiting_since() const { return waiting_since_; }
 
   Published put(std::shared_ptr<const PackedFrame> frame, Clock::time_point now);
+  bool has_credit(std::uint32_t credits) const { return under_way_.size() < credits; }
   // Whether a frame waits that may go now: there is credit, and it is not held back.
   bool is_ready(std::uint32_t credits, Clock::time_point now) const;
   const Outgoing& next() const { return waiting_.front(); }

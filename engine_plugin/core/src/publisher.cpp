@@ -141,10 +141,11 @@ Result<Published> Publisher::publish(const FrameView& frame, milliseconds timeou
   const Clock::time_point now = Clock::now();
   camera->published_at.note(frame.index, now);
   books.published_rate.count(now);
+  books.last_published = now;
   const Published published = camera->outbox.put(std::move(packed), now);
   const bool may_go = books.welcomed && camera->outbox.is_ready(books.credits, now);
   lock.unlock();
-  if (may_go) inside_->doorbell->ring();  // otherwise the thread would wake for nothing
+  if (may_go && inside_->doorbell->asleep) inside_->doorbell->ring();
   return published;
 }
 

@@ -282,6 +282,7 @@ TEST(a_refusal_is_told_and_ends_a_captures_wait) {
   CHECK(!published && published.error().kind == ErrorKind::refused && published.error().fix == "Do something.");
   CHECK(bridge.receive("hello").has_value());  // it asks again
   bridge.welcome(1);
+  CHECK(publisher->wait_connected(patient));
   CHECK(publish(*publisher, 0).ok());
 }
 
