@@ -48,6 +48,30 @@ def set_latent_statistics(autoencoder: AutoencoderKLLTX2Video, batches: list[Ten
         autoencoder.latents_std.copy_(latents.std(dim=(0, 2, 3, 4)))
 
 
+def latent_importance(autoencoder: AutoencoderKLLTX2Video, clips: list[Tensor]) -> Tensor:
+    """How much of the picture each latent channel carries: (C,), mean 1.
+
+    The change of the pixels when a channel is off by one deviation. Channels that start as
+    principal components differ a hundredfold, so a transformer that is to paint light should not spend
+    as much on the last as on the first: `transformer_training.flow_loss` weighs by this.
+
+    Args:
+        clips: a few (B, 3, T, H, W) in [-1, 1].
+    """
+    coder, std = cast(Any, autoencoder), autoencoder.latents_std
+    change = torch.zeros_like(std, dtype=torch.float32)
+    with torch.no_grad():
+        for pixels in clips:
+            latents: Tensor = coder.encode(pixels.to(autoencoder.dtype)).latent_dist.mode()
+            picture = coder.decode(latents).sample
+            signs = torch.randn_like(latents[:, :1]).sign()
+            for channel, deviation in enumerate(std):
+                moved = latents.clone()
+                moved[:, channel] += (deviation * signs[:, 0]).to(latents)
+                change[channel] += (coder.decode(moved).sample - picture).float().square().mean().sqrt()
+    return change / change.mean()
+
+
 def psnr(a: Tensor, b: Tensor) -> float:
     """Peak signal to noise, dB, of tensors in [-1, 1]."""
     return float(-10 * torch.log10((functional.mse_loss(a.clamp(-1, 1), b) / 4).clamp_min(1e-12)))

@@ -46,13 +46,18 @@ def draw_task(tasks: Sequence[Task]) -> Task:
 
 
 def flow_loss(
-    transformer: LTX2VideoTransformer3DModel, context: Context, target: Tensor, reference: Tensor | None
+    transformer: LTX2VideoTransformer3DModel,
+    context: Context,
+    target: Tensor,
+    reference: Tensor | None,
+    importance: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of the predicted velocity, on the target tokens only.
 
     Args:
         target: clean normalised latents (B, C, t, h, w).
         reference: those of the reference, or None.
+        importance: (C,) weight of each latent channel, from `autoencoder_training.latent_importance`.
     """
     clean = pack(target)
     sigma = draw_sigmas(len(target))
@@ -62,7 +67,8 @@ def flow_loss(
     references = [] if reference is None else [pack(reference)]
     with torch.autocast(target.device.type, torch.bfloat16):
         predicted = velocity(transformer, noisy, sigma, references, context)
-    return (predicted.float() - (noise - clean.values)).square().mean()
+    error = (predicted.float() - (noise - clean.values)).square()
+    return error.mean() if importance is None else (error * importance).mean()
 
 
 def draw_sigmas(count: int) -> Tensor:
