@@ -101,3 +101,13 @@ def test_a_mirror_turns_normals_around(tmp_path: Path, write_scene: WriteScene) 
     # These scenes face the camera everywhere, and still do in the mirror.
     for variant in variants(scene, recipe, {"normal": (32, 48), "photo": (32, 48)}):
         assert np.abs(variant.pictures["normal"].astype(int) - [128, 128, 255]).max() <= 1
+
+
+def test_exchanged_colours_are_exchanged_in_render_and_photo_alike(tmp_path: Path, write_scene: WriteScene) -> None:
+    recipe = read_recipe(None, steps=1, variants=6, recolour=1.0)
+    seen = list(variants(surveyed(write_scene(tmp_path, 0)), recipe, BOTH))
+    for variant in seen:
+        render, photo = (variant.pictures[name].astype(float) for name in ("rgb", "photo"))
+        np.testing.assert_allclose(photo, render * 0.6, atol=2)
+    tints = {tuple(np.argsort(variant.pictures["rgb"].mean((0, 1, 2)))) for variant in seen}
+    assert len(tints) > 1

@@ -19,11 +19,12 @@ from renderlift.model.training.journal import Journal
 from renderlift.model.training.latents import Latents
 from renderlift.model.training.plan import Grid
 from renderlift.model.training.recipe import Recipe
-from renderlift.model.training.strip import decode, save_strip, strip, unpack
+from renderlift.model.training.strip import channel_weights, decode, save_strip, strip, unpack
 from renderlift.model.training.team import Team
 
 ADAPTER = "in_context"  # its name inside the running model; the file does not keep it
 SHOWN = 3  # clips in the picture strip
+WEIGHED = 3  # clips that latent channels are weighed on
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ def read_prompt(pipeline: LTX2InContextPipeline, prompt: str) -> Context:
 def adapter_loss(bench: Bench, latents: Latents, recipe: Recipe, levels: NoiseLevels) -> Callable[[int], Tensor]:
     """The loss of a step: draws clips, references and noise from torch's generator."""
     device = bench.context.video.device
+    weights = None
+    if recipe.weigh_channels:
+        tried = [latents.batch([number], device)[recipe.target] for number in _spread(len(latents), WEIGHED)]
+        weights = channel_weights(bench.pipeline.vae, tried).to(device)
 
     def loss(_: int) -> Tensor:
         numbers = torch.randint(0, len(latents), (recipe.batch,)).tolist()
@@ -94,10 +99,16 @@ def adapter_loss(bench: Bench, latents: Latents, recipe: Recipe, levels: NoiseLe
             batch[recipe.target],
             [batch[name] for name in shown],
             sigma,
+            weights=weights,
             bfloat16=bench.bfloat16,
         )
 
     return loss
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """Up to `count` numbers below `length`, evenly."""
+    return [i * length // min(count, length) for i in range(min(count, length))]
 
 
 def levels_of(bench: Bench, recipe: Recipe, target: Tensor) -> NoiseLevels:

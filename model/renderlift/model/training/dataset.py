@@ -101,7 +101,10 @@ def variants(scene: Scene, recipe: Recipe, sizes: dict[str, tuple[int, int]]) ->
             first = pair.clip.frames[start].index
             for number in range(recipe.variants):
                 rng = np.random.default_rng((recipe.seed, int(scene.folder.name), first, number))
-                yield Variant(f"{first}.{number}", _cut(pair, places, sizes, rng if number else None))
+                pictures = _cut(pair, places, sizes, rng if number else None)
+                if number and rng.random() < recipe.recolour:
+                    pictures = _recolour(pictures, rng)
+                yield Variant(f"{first}.{number}", pictures)
 
 
 def _cut(
@@ -123,6 +126,16 @@ def _cut(
         if name == PHOTO or CHANNEL_OF[name] in channels
     }
     return {name: resize(video, *sizes[name]) for name, video in shown.items() if video is not None}
+
+
+def _recolour(pictures: dict[str, Video], rng: np.random.Generator) -> dict[str, Video]:
+    """All that shows colours with the same channels exchanged: another game in another light."""
+    order = rng.permutation(3)
+    coloured = {PHOTO, "rgb", "albedo"}
+    return {
+        name: np.ascontiguousarray(video[..., order]) if name in coloured else video
+        for name, video in pictures.items()
+    }
 
 
 def _mirror(channel: Channel, values: Array, mirrored: bool) -> Array:

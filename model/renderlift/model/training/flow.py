@@ -66,6 +66,7 @@ def flow_loss(
     references: Sequence[Tensor],
     sigma: Tensor,
     *,
+    weights: Tensor | None = None,
     bfloat16: bool = True,
 ) -> Tensor:
     """Mean squared error of the predicted velocity, on the target tokens only.
@@ -74,6 +75,7 @@ def flow_loss(
         target: clean normalised latents (B, C, t, h, w).
         references: those of each reference, of the same or a coarser grid.
         sigma: (B,) noise level of each clip.
+        weights: (C,) of each latent channel, 1 on average; None = all 1.
         bfloat16: compute in it; the loss itself is float32.
     """
     clean = pack(target)
@@ -83,7 +85,8 @@ def flow_loss(
     noisy = Tokens((1 - level) * clean.values + level * noise, clean.frames, clean.height, clean.width)
     with torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
         predicted = velocity(transformer, noisy, sigma, [pack(r) for r in references], context)
-    return (predicted.float() - (noise - clean.values)).square().mean()
+    error = (predicted.float() - (noise - clean.values)).square()
+    return (error if weights is None else error * weights).mean()
 
 
 def drop_references(names: Sequence[str], share: float) -> list[str]:

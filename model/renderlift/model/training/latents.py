@@ -76,6 +76,7 @@ def cache_folder(root: Path, autoencoder: AutoencoderKLLTX2Video, recipe: Recipe
         "target": recipe.target,
         "frames": recipe.frames,
         "variants": recipe.variants,
+        "recolour": recipe.recolour,
         "seed": recipe.seed,
         "sizes": asdict(sizes),
     }

@@ -40,6 +40,7 @@ class Recipe:
     frames: int = _said(5, "frames in a clip; of the form k * r + 1, where r is what the base packs (4, LTX-2: 8)")
     working_pixels: int = _said(0, "area the base paints at; 0 = that of `renderlift enhance`")
     variants: int = _said(4, "clips cut from each stretch of frames: the whole picture, then crops and mirrors")
+    recolour: float = _said(0.0, "share of the crops with their colours exchanged: variety where pairs are few")
     reference_downscale: int = _said(1, "2 halves the sides of the references: a quarter of their tokens")
     reference_dropout: float = _said(0.05, "how often each reference is left out, so that it may be missing later")
     rank: int = _said(32, "of the LoRA")
@@ -53,6 +54,7 @@ class Recipe:
     ema_halflife_steps: float = _said(50.0, "of the running average, which is what is saved")
     sampled_share: float = _said(0.5, "share of noise levels taken from those that sampling in few steps visits")
     sampled_steps: int = _said(4, "those few steps")
+    weigh_channels: bool = _said(True, "latent channels count by what they change; for bases in folders: false")
     gradient_checkpointing: bool = _said(False, "less memory, a third more time")
     precision: str = _said("auto", "bfloat16, float32, or auto: what the processor computes")
     seed: int = _said(0, "of everything drawn at random")
@@ -81,6 +83,8 @@ def read_recipe(path: Path | None, **given: Any) -> Recipe:
         table["steps"] = 0
     if given.get("steps") is not None and given.get("minutes") is None:
         table["minutes"] = 0.0
+    # Measuring it decodes a clip per channel, and large bases are trained without it.
+    table.setdefault("weigh_channels", table.get("base", "embedded") == "embedded")
     where = str(path) if path else "the command line"
     names = [f.name for f in fields(Recipe)]
     for name in table:
@@ -126,6 +130,7 @@ def check(recipe: Recipe) -> Recipe:
         "reference_downscale": recipe.reference_downscale >= 1,
         "reference_dropout": 0 <= recipe.reference_dropout < 1,
         "sampled_share": 0 <= recipe.sampled_share <= 1,
+        "recolour": 0 <= recipe.recolour <= 1,
         "sampled_steps": recipe.sampled_steps >= 1,
         "learning_rate": 0 < recipe.learning_rate < 1,
         "precision": recipe.precision in ("auto", "bfloat16", "float32"),

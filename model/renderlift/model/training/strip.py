@@ -30,6 +30,29 @@ def decode(autoencoder: AutoencoderKLLTX2Video, latents: Tensor) -> Video:
     return to_video((pixels[0].permute(1, 0, 2, 3).float() + 1) / 2)
 
 
+@torch.no_grad()
+def channel_weights(autoencoder: AutoencoderKLLTX2Video, clips: Sequence[Tensor]) -> Tensor:
+    """How much a step of one deviation in each latent channel changes the picture: (C,), 1 on average.
+
+    Latents are normalised, so a loss that counts channels alike spends most of a small model on
+    those that nobody sees.
+
+    Args:
+        clips: normalised latents (1, C, t, h, w) to try it on.
+    """
+    count = clips[0].shape[1]
+    change = torch.zeros(count)
+    for latents in clips:
+        plain = decode(autoencoder, latents).astype(np.float32)
+        signs = torch.randn(latents.shape[2:], generator=torch.Generator().manual_seed(0)).sign()
+        for channel in range(count):
+            moved = latents.clone()
+            moved[:, channel] += signs.to(latents.device)
+            difference = decode(autoencoder, moved).astype(np.float32) - plain
+            change[channel] += float(np.sqrt(np.square(difference).mean()))
+    return change / change.mean()
+
+
 def unpack(tokens: Tensor, like: Tensor) -> Tensor:
     """Tokens (1, N, C) to latents of the shape of `like` (1, C, t, h, w)."""
     return cast(Tensor, LTX2InContextPipeline._unpack_latents(tokens, *like.shape[2:]))
