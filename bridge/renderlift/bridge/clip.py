@@ -8,8 +8,17 @@ from numpy.typing import NDArray
 
 from renderlift.bridge.errors import ChannelError, RenderError, RenderliftError
 from renderlift.bridge.frame import Array, CameraPose, Channel, Frame
+from renderlift.bridge.shots import is_cut
 
 Video = NDArray[np.uint8]  # (T, H, W, 3), sRGB
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was rendered of this run so far, for a renderer that goes on from it."""
+
+    pictures: Video  # (shared, H, W, 3), of the frames that the clip shares with the one before
+    first: tuple[Video, Video]  # the run's first frame, (1, H, W, 3) each: the engine's picture, the rendered one
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,7 @@ class Clip:
     channels: Mapping[Channel, Array]  # each (T, H, W, C)
     shared: int = 0  # leading frames that the previous clip of this stream ended with
     last: bool = False  # no later clip continues this one
+    before: Before | None = field(default=None, repr=False, compare=False)  # where the caller keeps it
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -105,9 +115,10 @@ def clips(
     """Cut streams of frames into clips that share `overlap` frames; no frame is left out.
 
     Frames of several cameras may arrive interleaved: each stream is cut by itself.
-    A change of size or, unless `live`, a missing frame index ends the run: what is
-    pending comes as a shorter clip marked `last`, and the next one starts afresh,
-    because the model was never shown a gap. A `StreamEnd` and the end of the input do the same.
+    A change of size or, unless `live`, a missing frame index or a cut to another shot ends the
+    run: what is pending comes as a shorter clip marked `last`, and the next one starts afresh,
+    because the model was never shown a gap, and nothing may fade over a cut.
+    A `StreamEnd` and the end of the input do the same.
 
     Args:
         length: frames in a full clip, at least 1.
@@ -157,4 +168,4 @@ class _Run:
 
 def _continues(before: Frame, frame: Frame, live: bool) -> bool:
     same_size = (before.height, before.width) == (frame.height, frame.width)
-    return same_size and (live or frame.index == before.index + 1)
+    return same_size and (live or (frame.index == before.index + 1 and not is_cut(before, frame)))

@@ -1,9 +1,10 @@
 """Render a whole recording offline: any length, bounded memory, resumable after kill -9.
 
-Beside the output stands a folder `<output>.parts` with what is finished: one part per
-clip, the pictures held back for the next clip's cross-fade, and a ledger that says how far
-it is and with which settings. Each is in place before the ledger counts it, so a rerun
-renders only what is missing, and its result is that of an uninterrupted run.
+Beside the output stands a folder `<output>.parts` with what is finished: one part per clip,
+the pictures held back for the next clip's cross-fade, the first picture of the run (what
+colours are held to), and a ledger that says how far it is and with which settings. Each is in
+place before the ledger counts it, so a rerun renders only what is missing, and its result is
+that of an uninterrupted run.
 """
 
 import errno
@@ -21,7 +22,7 @@ import msgspec
 import numpy as np
 
 from renderlift.bridge.ahead import ahead
-from renderlift.bridge.clip import Clip, Render, Video, clips, rendered
+from renderlift.bridge.clip import Before, Clip, Render, Video, clips, rendered
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.join import join_clip
@@ -102,8 +103,10 @@ def enhance(
         cut = _going_on(clips(ahead(ours, length), length=length, overlap=overlap), shared=len(tail))
         _report(progress, ledger, stream)
         # Frames are read, clips rendered and pictures written side by side, each in its own thread.
-        with closing(ahead(_videos(cut, render, job), 1)) as videos:
+        with closing(ahead(_videos(cut, render, job, tail, overlap), 1)) as videos:
             for clip, video in videos:
+                if not clip.shared:
+                    job.write_first(clip.channels[Channel.RGB][:1], video[:1])
                 pictures, tail = join_clip(tail, clip, video, overlap=overlap)
                 job.write_part(ledger.clips, clip.frames, pictures)
                 job.write_tail(ledger.clips + 1, tail)
@@ -116,10 +119,19 @@ def enhance(
     return Enhanced(job.output, ledger.frames, reused, spanned - ledger.frames)
 
 
-def _videos(cut: Iterable[Clip], render: Render, job: "_Job") -> Iterator[tuple[Clip, Video]]:
+def _videos(
+    cut: Iterable[Clip], render: Render, job: "_Job", tail: Video, overlap: int
+) -> Iterator[tuple[Clip, Video]]:
+    first: tuple[Video, Video] | None = job.read_first() if len(tail) else None
     for clip in cut:
         job.refuse_other_size(clip)
-        yield clip, rendered(render, clip)
+        before = Before(tail, first) if clip.shared and first else None
+        video = rendered(render, replace(clip, before=before))
+        if not clip.shared:
+            engine: Video = clip.channels[Channel.RGB][:1]
+            first = (engine, video[:1])
+        _, tail = join_clip(tail if clip.shared else None, clip, video, overlap=overlap)
+        yield clip, video
 
 
 class _Job:
@@ -186,6 +198,18 @@ class _Job:
     def write_tail(self, number: int, tail: Video) -> None:
         with _replacing(self._tail(number)) as path, path.open("wb") as file:
             np.save(file, tail, allow_pickle=False)
+
+    def read_first(self) -> tuple[Video, Video] | None:
+        """The first frame of the run that goes on: the engine's picture and the rendered one."""
+        path = self.parts / "first.npy"
+        if not path.exists():
+            return None
+        pair: Video = np.load(path, allow_pickle=False)
+        return pair[0], pair[1]
+
+    def write_first(self, engine: Video, picture: Video) -> None:
+        with _replacing(self.parts / "first.npy") as path, path.open("wb") as file:
+            np.save(file, np.stack([engine, picture]), allow_pickle=False)
 
     def write_ledger(self, ledger: Ledger) -> None:
         with _replacing(self.parts / "ledger.json") as path:

@@ -6,6 +6,7 @@ of 32 and frame counts k * ratio + 1.
 """
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,6 +25,48 @@ def working_size(height: int, width: int, pixels: int) -> tuple[int, int]:
     """The (height, width) a base works at: multiples of 32 near `pixels` in area and the same aspect."""
     scale = math.sqrt(pixels / (height * width))
     return _multiple(height * scale), _multiple(width * scale)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How pictures are laid into a size that a base takes: scaled to `height` x `width`, then grown to the
+    right and downwards to `padded_height` x `padded_width` by repeating their border."""
+
+    height: int
+    width: int
+    padded_height: int
+    padded_width: int
+
+
+def stretched(height: int, width: int, pixels: int) -> Fit:
+    """Scaled to `working_size` exactly, as the embedded base was trained."""
+    h, w = working_size(height, width, pixels)
+    return Fit(h, w, h, w)
+
+
+def fitted(height: int, width: int, pixels: int, multiple: int) -> Fit:
+    """In their own proportions: down to `pixels` where they are larger, then padded to multiples of `multiple`."""
+    scale = min(1.0, math.sqrt(pixels / (height * width)))
+    h, w = max(1, round(height * scale)), max(1, round(width * scale))
+    return Fit(h, w, math.ceil(h / multiple) * multiple, math.ceil(w / multiple) * multiple)
+
+
+def laid_in(video: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+    """(T, H, W, 3) to (T, padded_height, padded_width, 3)."""
+    small = resize(video, fit.height, fit.width)
+    grown = (0, 0), (0, fit.padded_height - fit.height), (0, fit.padded_width - fit.width), (0, 0)
+    return np.pad(small, grown, mode="edge")
+
+
+def cut_out(pixels: Tensor, fit: Fit, frames: int) -> Tensor:
+    """(T, 3, padded height, padded width) of a base back to (frames, 3, height, width)."""
+    return pixels[:frames, :, : fit.height, : fit.width]
+
+
+def lengthened(video: NDArray[np.uint8], frames: int) -> NDArray[np.uint8]:
+    """A short video grown to `frames` by repeating its last picture."""
+    missing = frames - len(video)
+    return video if missing <= 0 else np.concatenate([video, np.repeat(video[-1:], missing, axis=0)])
 
 
 def padded_length(frames: int, temporal_ratio: int) -> int:
@@ -47,10 +90,7 @@ def reference_pixels(video: NDArray[np.uint8], height: int, width: int, frames: 
 
     A short video is padded by repeating its last frame.
     """
-    small = resize(video, height, width)
-    if len(small) < frames:
-        small = np.concatenate([small, np.repeat(small[-1:], frames - len(small), axis=0)])
-    return torch.from_numpy(np.ascontiguousarray(small)).permute(0, 3, 1, 2).float() / 255
+    return to_pixels(lengthened(resize(video, height, width), frames))
 
 
 def to_pixels(video: NDArray[np.uint8]) -> Tensor:

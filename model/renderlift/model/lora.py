@@ -13,7 +13,7 @@ from typing import Any, cast
 from diffusers import LTX2InContextPipeline, LTX2VideoTransformer3DModel
 from peft import LoraConfig
 from peft.utils.save_and_load import get_peft_model_state_dict
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from renderlift.bridge.errors import SetupError
@@ -24,6 +24,12 @@ TARGETS = (
     r"|transformer_blocks\.\d+\.ff\.net\.(0\.proj|2)"
 )
 FILE_NAME = "pytorch_lora_weights.safetensors"
+# Ours and ltx-trainer's; ltx-trainer's newer one; kohya's trainers'.
+DOWNSCALE_SPELLINGS = (
+    "reference_downscale_factor",
+    "reference_spatial_scale_factor",
+    "ss_reference_downscale_factor",
+)
 
 
 @dataclass(frozen=True)
@@ -70,27 +76,65 @@ def save(
     save_file(load_file(path), path, metadata=metadata)
 
 
-def read_facts(folder: Path) -> AdapterFacts:
-    """Facts from the metadata of an adapter file.
+def adapter_file(adapter: Path) -> Path:
+    """The file of an adapter that is named by its file or its folder.
 
     Raises:
-        SetupError: no adapter there.
+        SetupError: no adapter there, or several.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    if adapter.is_file() and adapter.suffix == ".safetensors":
+        return adapter
+    if (adapter / FILE_NAME).is_file():
+        return adapter / FILE_NAME
+    found = sorted(adapter.glob("*.safetensors")) if adapter.is_dir() else []
+    if len(found) == 1:
+        return found[0]
+    reason = f"it holds {len(found)} safetensors files" if found else f"it has no {FILE_NAME}"
+    raise SetupError(
+        f"no adapter at {adapter}: {reason}",
+        fix="Name a .safetensors file or a folder that holds an IC-LoRA, or leave --adapter out to use the "
+        "embedded one.",
+    )
+
+
+def read_facts(adapter: Path) -> AdapterFacts:
+    """Facts from the metadata of an adapter's file, in any trainer's spelling.
+
+    Raises:
+        SetupError: no adapter there, or one that packs references in a way that no base here can.
+    """
+    path = adapter_file(adapter)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = cast(dict[str, str], file.metadata() or {})
+    except (OSError, SafetensorError) as problem:
         raise SetupError(
-            f"no adapter at {folder}: it has no {FILE_NAME}",
-            fix="Name a folder that holds an IC-LoRA, or leave --adapter out to use the embedded one.",
+            f"{path} cannot be read: {problem}", fix="Copy or download the adapter again."
+        ) from problem
+    if _number(path, metadata, "reference_temporal_scale_factor") != 1:
+        raise SetupError(
+            f"the adapter {path} reads its references at another frame rate, which no base here can",
+            fix="Use one that was trained with references of the video's own rate.",
         )
-    with safe_open(path, "pt") as file:
-        metadata = cast(dict[str, str], file.metadata() or {})
     return AdapterFacts(
         task=metadata.get("renderlift_task", "lift"),
         base=metadata.get("renderlift_base", ""),
         references=tuple(json.loads(metadata.get("renderlift_references", '["rgb"]'))),
-        # ltx-trainer writes the first spelling, kohya's trainers the second.
-        reference_downscale_factor=int(
-            metadata.get("reference_downscale_factor", metadata.get("ss_reference_downscale_factor", "1"))
-        ),
+        reference_downscale_factor=_number(path, metadata, *DOWNSCALE_SPELLINGS),
         target=metadata.get("renderlift_target", "photo"),
     )
+
+
+def _number(path: Path, metadata: dict[str, str], *names: str) -> int:
+    """A whole number of the metadata under the first name that is there; 1 if none is."""
+    text = next((metadata[name] for name in names if name in metadata), "1")
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if number < 1 or number != int(number):
+        raise SetupError(
+            f"the adapter {path} says {names[0]} = {text!r}, which is not a whole number",
+            fix="Ask whoever trained it.",
+        )
+    return int(number)

@@ -1,190 +1,158 @@
-"""One clip in, one photoreal video of the same length and size out.
+"""One clip in, one photoreal video of the same length and size out, with any base.
 
 `load` gives a `Render`. A render keeps nothing between clips: every clip starts from the same
-seeded noise, so its picture depends on the clip alone, a resumed job repeats it to the bit, and
+seeded noise, and what it goes on from is part of the clip, so a resumed job repeats it, and
 neighbouring clips agree where they overlap.
 """
 
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-# Set before diffusers is imported: no base or adapter ever brings code of its own.
-os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
-
+import cv2
+import numpy as np
 import torch
-from diffusers import LTX2InContextPipeline
-from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import LTX2ReferenceCondition
-from diffusers.utils import logging
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video
-from renderlift.bridge.errors import RenderError, SetupError
-from renderlift.bridge.frame import Channel
-from renderlift.model import control, lora
+from renderlift.bridge.errors import SetupError
+from renderlift.model import control, presets
+from renderlift.model.bases.adapters import load_adapter
+from renderlift.model.bases.facts import BASES, BaseFacts, facts_of
+from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
+from renderlift.model.bases.ltx2 import NO_GUIDANCE
+from renderlift.model.bases.opening import open_painter, open_pipeline
+from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.continuity import continuous
 from renderlift.model.device import pick_device, pick_dtype
+from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
-from renderlift.model.packing import empty_prompt
+from renderlift.model.presets import Preset
+from renderlift.model.regions import kept
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = "embedded"
 # Measured on held-out scenes: two steps at this area score as four at twice the area
 # (docs/log.md), at a fifth of the time.
-EMBEDDED_STEPS = 2
-EMBEDDED_PIXELS = 96 * 160
+EMBEDDED_STEPS = EMBEDDED_FACTS.steps
+EMBEDDED_PIXELS = EMBEDDED_FACTS.pixels
 # Positions in time are those the embedded base was trained with, whatever the clip's own rate.
-FRAME_RATE = 24.0
-# Every guidance pass costs a forward; an adapter that was trained without guidance needs none.
-NO_GUIDANCE = {
-    f"{kind}{name}": value
-    for kind in ("", "audio_")
-    for name, value in (
-        ("guidance_scale", 1.0),
-        ("stg_scale", 0.0),
-        ("modality_scale", 1.0),
-        ("guidance_rescale", 0.0),
-    )
-}
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """How to paint a clip."""
-
-    steps: int = EMBEDDED_STEPS
-    seed: int = 0
-    working_pixels: int = EMBEDDED_PIXELS  # area at which the base paints
-    prompt: str = ""  # for bases with a text encoder
-    reference_downscale_factor: int = 1
+FRAME_RATE = EMBEDDED_FACTS.fps
 
 
 def load(
     *,
     base: str = EMBEDDED,
-    adapter: str = EMBEDDED,
-    lock: bool = True,
+    adapter: str = "",
+    lock: bool | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    steps: int = EMBEDDED_STEPS,
+    steps: int = 0,
     seed: int = 0,
     adapter_scale: float = 1.0,
-    working_pixels: int = EMBEDDED_PIXELS,
+    working_pixels: int = 0,
     prompt: str = "",
+    negative_prompt: str = "",
+    guidance: float = 0.0,
+    reference_strength: float = 1.0,
+    control: str = "edge",
+    keep: Mapping[str, float] | None = None,
+    anchors: str | Mapping[int, Picture] = "",
+    preset: str = "auto",
+    two_stages: bool = False,
+    window: int = 0,
 ) -> Render:
     """Load a base, an adapter and the lock, and give the function that renders clips.
 
     Args:
-        base: "embedded", or a folder saved by an `LTX2InContextPipeline`.
-        adapter: "embedded", "none", or a folder with an IC-LoRA for that base.
-        lock: bring the painted picture to the engine's resolution with the geometry lock;
-            without it, by plain interpolation.
+        base: "embedded", or a folder saved by a diffusers pipeline that docs/bases.md lists.
+        adapter: "embedded", "none", or an IC-LoRA for that base, by folder or file; empty: the embedded one
+            for the embedded base, none for others.
+        lock: bring the painted picture to the engine's resolution with the geometry lock; without it, by plain
+            interpolation. None: with the embedded base only, since others paint sharp.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32" or "bfloat16".
-        steps: denoising steps.
+        steps, working_pixels, guidance: denoising steps, the area at which the base paints at most, and how
+            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used.
         seed: of the noise.
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
-        working_pixels: area at which the base paints.
-        prompt: for bases that have a text encoder.
+        prompt, negative_prompt: for bases that have a text encoder; {scene} becomes what the id table names.
+        reference_strength: how closely the clip is followed, 0..1.
+        control: for bases that read a control video: edge, depth, seg, blur or rgb.
+        keep: classes or things to leave as the engine drew them, with how much of it (0..1).
+        anchors: pictures that are known, by frame index, or a folder of them, NNNNNN.png.
+        preset: how to fit into memory: auto, or a name of `presets.PRESETS`.
+        two_stages: LTX-2: paint at half the size, then upsample and refine.
+        window: frames to paint at once, at most; 0: as many as the base was trained on.
 
     Raises:
-        SetupError: weights, adapter or device are not there.
+        SetupError: weights, adapter, anchors or device are not there, or do not belong together.
     """
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
-    pipeline = load_base(base, precision).to(place)
-    factor = load_adapter(pipeline, adapter, adapter_scale) if adapter != "none" else 1
-    settings = RenderSettings(steps, seed, working_pixels, prompt, factor)
-    locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if lock else None
-    return lambda clip: finish(locker, clip, paint(pipeline, settings, clip))
+    folder, facts = find_base(base)
+    fitting = _preset(preset, facts, folder, place)
+    pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, ("transformer",)))
+    settings = RenderSettings(
+        steps=steps or facts.steps,
+        seed=seed,
+        working_pixels=working_pixels or facts.pixels,
+        guidance=guidance or facts.guidance,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        reference_strength=reference_strength,
+        control=control,
+        two_stages=two_stages,
+    )
+    settings = _with_adapter(pipeline, facts, settings, adapter, adapter_scale)
+    presets.settle(pipeline, fitting, place, steps=settings.steps)
+    locked = facts is EMBEDDED_FACTS if lock is None else lock
+    locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
+    paint = _enduring(pipeline, facts, settings, folder, place)
+    render = continuous(
+        lambda clip, known: finish(locker, clip, paint(clip, known)),
+        window=window or facts.window,
+        overlap=min(facts.overlap, (window or facts.window) // 2),
+        takes_before=facts.takes_before,
+        anchors=_anchors(anchors, facts),
+    )
+    return lambda clip: kept(clip, render(clip), keep or {})
 
 
-def load_base(base: str, dtype: torch.dtype) -> LTX2InContextPipeline:
-    """Load "embedded" or a folder.
+def find_base(base: str) -> tuple[Path, BaseFacts]:
+    """Folder and facts of "embedded" or a folder.
 
     Raises:
-        SetupError: nothing there that an `LTX2InContextPipeline` can load.
+        SetupError: nothing there that can be loaded.
     """
     folder = WEIGHTS / "base" if base == EMBEDDED else Path(base)
-    if base != EMBEDDED and not (folder / "model_index.json").is_file():
-        raise SetupError(
-            f"no base at {folder}: model_index.json is missing",
-            fix="Name a folder that LTX2InContextPipeline.save_pretrained wrote, or leave --base out.",
-        )
-    _present(folder / "model_index.json")
-    optional: dict[str, Any] = (
-        {} if (folder / "text_encoder").is_dir() else {"text_encoder": None, "tokenizer": None}
-    )
-    logging.disable_progress_bar()  # the caller shows how far it is
-    try:
-        pipeline = LTX2InContextPipeline.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, **optional
-        )
-    except (OSError, ValueError, AttributeError) as problem:
-        raise SetupError(
-            f"the base in {folder} cannot be loaded: {problem}",
-            fix="Name a folder that LTX2InContextPipeline.save_pretrained wrote, with safetensors weights.",
-        ) from problem
-    pipeline.set_progress_bar_config(disable=True)
-    return cast(LTX2InContextPipeline, pipeline)
+    if base == EMBEDDED:
+        _present(folder / "model_index.json")
+    return folder, facts_of(folder)
 
 
-def load_adapter(pipeline: LTX2InContextPipeline, adapter: str, scale: float) -> int:
-    """Load "embedded" or a folder's IC-LoRA at `scale`; gives its reference down-scaling factor.
+def load_base(base: str, dtype: torch.dtype) -> Any:
+    """The pipeline of "embedded" or a folder, on the CPU.
 
     Raises:
-        SetupError: no adapter there, or one for another base.
+        SetupError: nothing there that can be loaded.
     """
-    folder = WEIGHTS / "lift" if adapter == EMBEDDED else Path(adapter)
-    facts = lora.read_facts(folder)
-    try:
-        pipeline.load_lora_weights(str(folder), adapter_name=facts.task)
-    except (ValueError, RuntimeError) as problem:
-        raise SetupError(
-            f"the adapter in {folder} does not fit this base: {str(problem).splitlines()[0]}",
-            fix=f"It was trained on {facts.base or 'another base'}: name that one with --base.",
-        ) from problem
-    pipeline.set_adapters(facts.task, scale)
-    return facts.reference_downscale_factor
+    folder, facts = find_base(base)
+    return open_pipeline(folder, facts, dtype)
 
 
-def paint(pipeline: LTX2InContextPipeline, settings: RenderSettings, clip: Clip) -> Tensor:
+def paint(pipeline: object, settings: RenderSettings, clip: Clip, facts: BaseFacts = EMBEDDED_FACTS) -> Tensor:
     """The base's own picture of a clip: (T, 3, h, w), 0..1, at the working size.
 
     Raises:
         RenderError: the device ran out of memory, or the picture is not finite.
     """
-    height, width = control.working_size(clip.height, clip.width, settings.working_pixels)
-    frames = control.padded_length(len(clip), int(pipeline.vae_temporal_compression_ratio))
-    reference = control.reference_pixels(clip.channels[Channel.RGB], height, width, frames)
-    try:
-        with torch.inference_mode():
-            painted = cast(Any, pipeline)(
-                **_prompt(pipeline, settings.prompt),
-                **NO_GUIDANCE,
-                spatio_temporal_guidance_blocks=None,
-                reference_conditions=LTX2ReferenceCondition(frames=reference),
-                reference_downscale_factor=settings.reference_downscale_factor,
-                height=height,
-                width=width,
-                num_frames=frames,
-                frame_rate=FRAME_RATE,
-                num_inference_steps=settings.steps,
-                generator=torch.Generator().manual_seed(settings.seed),
-                output_type="pt",
-            )
-    except torch.OutOfMemoryError as problem:
-        raise RenderError(
-            f"out of memory on a clip of {len(clip)} frames at {width}x{height}",
-            fix="Use shorter clips (--length) or a smaller working size (--working-pixels).",
-        ) from problem
-    video = cast(Tensor, cast(Any, painted).frames)[0, : len(clip)].float().cpu()
-    if not torch.isfinite(video).all():
-        raise RenderError(
-            f"the model gave NaN for frames {clip.frames[0].index} to {clip.frames[-1].index}",
-            fix="Load it with dtype=float32: renderlift.model.render.load.",
-        )
-    return video
+    from diffusers import DiffusionPipeline
+
+    assert isinstance(pipeline, DiffusionPipeline)
+    enduring = Enduring(open_painter(facts, pipeline, settings, Path()), for_memory=[], for_nan=[])
+    return enduring(clip, {})
 
 
 def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
@@ -194,11 +162,65 @@ def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
     return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
 
 
-def _prompt(pipeline: LTX2InContextPipeline, prompt: str) -> dict[str, Any]:
-    if cast(Any, pipeline).text_encoder is not None:
-        return {"prompt": prompt}
-    embeds, mask = empty_prompt(pipeline)
-    return {"prompt_embeds": embeds, "prompt_attention_mask": mask}
+def _with_adapter(
+    pipeline: object, facts: BaseFacts, settings: RenderSettings, adapter: str, scale: float
+) -> RenderSettings:
+    """Load the adapter, and settle what follows from it."""
+    name = adapter or (EMBEDDED if facts is EMBEDDED_FACTS else "none")
+    if name == "none":
+        return settings
+    loaded = load_adapter(pipeline, facts, WEIGHTS / "lift" if name == EMBEDDED else Path(name), scale)
+    return replace(
+        settings,
+        task=loaded.task,
+        references=loaded.references,
+        reference_downscale_factor=loaded.reference_downscale_factor,
+    )
+
+
+def _preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
+    if name != "auto":
+        return presets.named(name)
+    if facts is EMBEDDED_FACTS or device.type != "cuda":
+        return presets.PLAIN
+    weights = presets.read_weights(folder)
+    return presets.choose(weights, presets.gpu_memory_bytes(device), presets.usual_tokens(facts))
+
+
+def _enduring(
+    pipeline: Any, facts: BaseFacts, settings: RenderSettings, folder: Path, device: torch.device
+) -> Enduring:
+    def smaller() -> Paint:
+        return open_painter(facts, pipeline, replace(settings, working_pixels=settings.working_pixels // 2), folder)
+
+    return Enduring(
+        open_painter(facts, pipeline, settings, folder),
+        for_memory=memory_remedies(pipeline, device, smaller),
+        for_nan=nan_remedies(pipeline),
+    )
+
+
+def _anchors(anchors: str | Mapping[int, Picture], facts: BaseFacts) -> Mapping[int, Picture]:
+    found = _read_anchors(Path(anchors)) if isinstance(anchors, str) and anchors else anchors or {}
+    if found and "anchors" not in facts.conditions:
+        able = ", ".join(other.name for other in BASES if "anchors" in other.conditions)
+        raise SetupError(f"{facts.title} takes no anchors", fix=f"Use one of these bases: {able}.")
+    assert not isinstance(found, str)
+    return found
+
+
+def _read_anchors(folder: Path) -> dict[int, Picture]:
+    found: dict[int, Picture] = {}
+    for path in sorted(folder.glob("*.png")):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None or not path.stem.isdecimal():
+            raise SetupError(
+                f"{path} is no anchor", fix="Name each picture by its frame index: 000000.png, 000048.png."
+            )
+        found[int(path.stem)] = np.ascontiguousarray(picture[..., ::-1], np.uint8)
+    if not found:
+        raise SetupError(f"no anchors in {folder}", fix="Put pictures there, named by frame index: 000000.png.")
+    return found
 
 
 def _present(path: Path) -> Path:
@@ -208,3 +230,6 @@ def _present(path: Path) -> Path:
             fix="Reinstall renderlift, which brings its weights, or name a folder with --base.",
         )
     return path
+
+
+__all__ = ["FRAME_RATE", "NO_GUIDANCE", "RenderSettings", "finish", "load", "load_base", "paint"]

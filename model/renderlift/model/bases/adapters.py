@@ -1,0 +1,103 @@
+"""Adapters of any trainer's spelling, loaded into the base they fit, and refused by the others with a sentence.
+
+diffusers reads its own form, ComfyUI's and ltx-trainer's (`diffusion_model.`), and kohya's (`lora_unet_`) for Wan.
+kohya's for LTX-2 is read here.
+"""
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.facts import BASES, WAN, WAN_VACE, BaseFacts
+from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
+
+LOW_NOISE_FILE = "pytorch_lora_weights_2.safetensors"  # of the second expert of Wan 2.2 A14B
+KOHYA = "lora_unet_"
+
+
+def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float) -> AdapterFacts:
+    """Load an adapter at `scale`; gives what its file says of itself.
+
+    Raises:
+        SetupError: no adapter there, or one for another base.
+    """
+    facts = read_facts(adapter)
+    _refuse_other_base(base, facts, adapter)
+    opened, name = cast(Any, pipeline), facts.task
+    path = adapter_file(adapter)
+    _load(opened, path, name)
+    second = path.with_name(LOW_NOISE_FILE)
+    if base in (WAN, WAN_VACE) and opened.transformer_2 is not None:
+        # One file for both experts is a common way to publish; two are better.
+        _load(opened, second if second.is_file() else path, name, load_into_transformer_2=True)
+    opened.set_adapters(name, scale)
+    return facts
+
+
+def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
+    denoiser = pipeline.transformer_2 if where else pipeline.transformer
+    source: dict[str, Any] = {
+        "pretrained_model_name_or_path_or_dict": str(path.parent),
+        "weight_name": path.name,
+        "use_safetensors": True,
+        "local_files_only": True,
+    }
+    weights = load_file(path)
+    if any(key.startswith(KOHYA) for key in weights) and hasattr(denoiser, "transformer_blocks"):
+        source = {"pretrained_model_name_or_path_or_dict": from_kohya(weights, denoiser, path)}
+    try:
+        pipeline.load_lora_weights(**source, adapter_name=name, **where)
+    except (ValueError, RuntimeError, KeyError) as problem:
+        raise _unfit(path, str(problem).splitlines()[0]) from problem
+    if name not in getattr(denoiser, "peft_config", {}):
+        raise _unfit(path, "none of its layers are in this base")
+
+
+def from_kohya(weights: dict[str, Tensor], denoiser: object, path: Path) -> dict[str, Tensor]:
+    """kohya's spelling (`lora_unet_transformer_blocks_0_attn1_to_q.lora_down.weight`, alphas apart) in diffusers'.
+
+    Raises:
+        SetupError: a layer that this base does not have.
+    """
+    names = cast(torch.nn.Module, denoiser).named_modules()
+    dotted = {KOHYA + name.replace(".", "_"): name for name, _ in names}
+    done: dict[str, Tensor] = {}
+    for key in {key.partition(".")[0] for key in weights}:
+        if key not in dotted:
+            raise _unfit(path, f"it has a layer {key.removeprefix(KOHYA)}, which this base has not")
+        down, up = weights[f"{key}.lora_down.weight"], weights[f"{key}.lora_up.weight"]
+        rank = len(down)
+        alpha = float(weights[f"{key}.alpha"]) if f"{key}.alpha" in weights else rank
+        done[f"transformer.{dotted[key]}.lora_A.weight"] = down * (alpha / rank)
+        done[f"transformer.{dotted[key]}.lora_B.weight"] = up
+    return done
+
+
+def _refuse_other_base(base: BaseFacts, facts: AdapterFacts, adapter: Path) -> None:
+    if not base.takes_adapters:
+        raise SetupError(
+            f"{base.title} takes no adapters, and {adapter} is one",
+            fix="Leave --adapter out; steer it with its control and its strength instead.",
+        )
+    if facts.base in {other.name for other in BASES} - {base.name}:
+        raise SetupError(
+            f"the adapter {adapter} was trained on {facts.base}, and this base is {base.name} ({base.title})",
+            fix=f"Name a {facts.base} base with --base, or an adapter for {base.name}.",
+        )
+    if base in (WAN, WAN_VACE) and facts.reference_downscale_factor != 1:
+        raise SetupError(
+            f"the adapter {adapter} wants references at 1/{facts.reference_downscale_factor} of the size, and "
+            "Wan's frames all have one size",
+            fix="Use an adapter that was trained with references of full size.",
+        )
+
+
+def _unfit(path: Path, reason: str) -> SetupError:
+    return SetupError(
+        f"the adapter {path} does not fit this base: {reason}",
+        fix="Name the base that it was trained on with --base; LoRAs do not carry over between versions.",
+    )

@@ -1,0 +1,131 @@
+"""Control videos for bases that read one: edges, blur, depth, segmentation, all from the engine's own buffers.
+
+An estimator's guess is never needed, and the pictures are absolute (no scaling by what a clip happens to
+hold), so the same surface looks the same in every window.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.errors import ChannelError
+from renderlift.bridge.frame import Array, Channel
+from renderlift.model.control import nearness, resize
+
+Differ = Callable[[Array, Array], NDArray[np.bool_]]
+CONTROLS = ("edge", "depth", "seg", "blur", "rgb")
+DEPTH_STEP = 0.06  # of the mean distance: a step in depth that is an edge
+NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
+
+
+def control_video(name: str, clip: Clip, height: int, width: int) -> Video:
+    """One of `CONTROLS` as (T, height, width, 3) uint8.
+
+    Raises:
+        ChannelError: the clip lacks what it is made from, or there is no such control.
+    """
+    match name:
+        case "rgb":
+            return resize(clip.channels[Channel.RGB], height, width)
+        case "blur":
+            return _blurred(resize(clip.channels[Channel.RGB], height, width))
+        case "depth":
+            return _grey(_shrunk(nearness(_wanted(clip, Channel.DEPTH, name)), height, width))
+        case "seg":
+            return _coloured(_nearest(_ids(clip), height, width))
+        case "edge":
+            return _grey(np.stack([_edges(clip, t, height, width) for t in range(len(clip))])[..., None])
+        case _:
+            raise ChannelError(f"there is no control {name!r}", fix=f"Use one of {', '.join(CONTROLS)}.")
+
+
+def _edges(clip: Clip, t: int, height: int, width: int) -> NDArray[np.float32]:
+    """Silhouettes and creases from depth, normals and ids, and the texture's own edges from the render.
+
+    Geometry alone leaves the inside of objects empty, which bases fill with plastic.
+    """
+    rgb = resize(clip.channels[Channel.RGB][t : t + 1], height, width)[0]
+    edges = cv2.Canny(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), 80, 160) > 0
+    for channel, differs in (
+        (Channel.INSTANCE_ID, _ids_differ),
+        (Channel.DEPTH, _depths_differ),
+        (Channel.NORMAL, _normals_differ),
+    ):
+        if channel in clip.channels:
+            edges |= differs(_nearest(clip.channels[channel][t : t + 1], height, width)[0])
+    return edges.astype(np.float32)
+
+
+def _ids_differ(ids: Array) -> NDArray[np.bool_]:
+    return _along_both(lambda a, b: (a != b)[..., 0], ids)
+
+
+def _depths_differ(depth_m: Array) -> NDArray[np.bool_]:
+    # Nearness is finite at the sky; its relative step is the depth's, to first order, far from the camera.
+    near = nearness(depth_m.astype(np.float32))[..., 0]
+    return _along_both(lambda a, b: np.abs(a - b) > DEPTH_STEP * np.maximum(a, b), near)
+
+
+def _normals_differ(normal: Array) -> NDArray[np.bool_]:
+    return _along_both(lambda a, b: 1 - (a * b).sum(-1) > NORMAL_STEP, normal.astype(np.float32))
+
+
+def _along_both(differ: Differ, values: Array) -> NDArray[np.bool_]:
+    """Where a pixel differs from its right or lower neighbour."""
+    found = np.zeros(values.shape[:2], bool)
+    found[:, :-1] |= differ(values[:, 1:], values[:, :-1])
+    found[:-1] |= differ(values[1:], values[:-1])
+    return found
+
+
+def _blurred(video: Video) -> Video:
+    """Colours without detail: what stays when 1/20 of the side is blurred away."""
+    sigma = video.shape[1] / 20
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in video]).astype(np.uint8)
+
+
+def _coloured(ids: Array) -> Video:
+    """A colour for each id, the same in every clip: the golden angle around the hues, by the id's bits."""
+    unique, place = np.unique(ids[..., 0], return_inverse=True)
+    hue = (unique.astype(np.float64) * 0.618033988749895 % 1 * 180).astype(np.uint8)
+    value = (255 - unique % 4 * 40).astype(np.uint8)
+    hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1)[None]
+    palette = cv2.cvtColor(np.ascontiguousarray(hsv), cv2.COLOR_HSV2RGB)[0]
+    palette[unique == 0] = 0
+    return palette[place.reshape(ids.shape[:3])].astype(np.uint8)
+
+
+def _ids(clip: Clip) -> Array:
+    for channel in (Channel.CLASS_ID, Channel.INSTANCE_ID):
+        if channel in clip.channels:
+            return clip.channels[channel]
+    return _wanted(clip, Channel.CLASS_ID, "seg")
+
+
+def _wanted(clip: Clip, channel: Channel, control: str) -> Array:
+    if channel not in clip.channels:
+        raise ChannelError(
+            f"the control {control!r} is made from the channel {channel}, which this recording lacks",
+            fix=f"Capture {channel} as well, or use the control edge, which makes do with the picture.",
+        )
+    return clip.channels[channel]
+
+
+def _grey(values: NDArray[np.float32]) -> Video:
+    return np.repeat(np.rint(values.clip(0, 1) * 255).astype(np.uint8), 3, axis=-1)
+
+
+def _shrunk(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    how = cv2.INTER_AREA if height < values.shape[1] else cv2.INTER_LINEAR
+    shrunk = np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in values])
+    return shrunk[..., None].astype(np.float32)
+
+
+def _nearest(values: Array, height: int, width: int) -> Array:
+    """Sampled, never mixed: (T, H, W, C) to (T, height, width, C)."""
+    rows = ((np.arange(height) + 0.5) * values.shape[1] / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * values.shape[2] / width).astype(np.intp)
+    return values[:, rows[:, None], columns[None]]

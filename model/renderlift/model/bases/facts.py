@@ -1,0 +1,172 @@
+"""What is known of each base before it is loaded: one row each, and how a folder is recognised.
+
+Figures are the publishers' own; docs/bases.md says which of them were measured here.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from renderlift.bridge.errors import SetupError
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """One base. Sizes that a folder's own configuration tells are read from there instead."""
+
+    name: str
+    title: str
+    pipelines: tuple[str, ...]  # class names in model_index.json that mean this base
+    loads_as: str  # the diffusers class that it is opened with
+    conditions: tuple[str, ...]  # what of a clip it takes
+    window: int  # frames it was trained on, and so the most that are painted at once; 0 = any
+    overlap: int  # frames that neighbouring windows share
+    pixels: int  # area it was trained at
+    steps: int
+    guidance: float  # 1 = none, at half the cost
+    fps: float  # what its positions in time stand for
+    takes_adapters: bool = True
+    takes_before: bool = True  # goes on from the finished pictures of the window before
+    licence: str = ""
+    licence_url: str = ""
+    repositories: tuple[str, ...] = ()  # on the hub, by their publishers
+
+
+EMBEDDED = BaseFacts(
+    name="embedded",
+    title="Renderlift's own, of LTX-2's classes",
+    pipelines=(),
+    loads_as="LTX2InContextPipeline",
+    conditions=("references",),
+    window=0,
+    overlap=0,
+    pixels=96 * 160,
+    steps=2,
+    guidance=1.0,
+    fps=24.0,
+    takes_before=False,  # it was never shown a beginning, and starts every clip from the same noise
+    licence="Apache-2.0",
+    licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+)
+LTX2 = BaseFacts(
+    name="ltx2",
+    title="LTX-2, 2.3 and 2.5, in context",
+    pipelines=(
+        "LTX2InContextPipeline",
+        "LTX2Pipeline",
+        "LTX2ConditionPipeline",
+        "LTX2ImageToVideoPipeline",
+    ),
+    loads_as="LTX2InContextPipeline",
+    conditions=("references", "anchors"),
+    window=121,
+    overlap=9,
+    pixels=704 * 1216,
+    steps=8,
+    guidance=1.0,
+    fps=24.0,
+    licence="LTX-2 Community License (free below a yearly revenue that it names)",
+    licence_url="https://huggingface.co/Lightricks/LTX-2/blob/main/LICENSE",
+    repositories=("Lightricks/LTX-2", "Lightricks/LTX-2.5-Diffusers"),
+)
+WAN = BaseFacts(
+    name="wan",
+    title="Wan 2.1 and 2.2, in context (experimental)",
+    pipelines=("WanPipeline",),
+    loads_as="WanPipeline",
+    conditions=("references",),
+    window=81,
+    overlap=5,
+    pixels=480 * 832,
+    steps=30,
+    guidance=5.0,
+    fps=16.0,
+    licence="Apache-2.0",
+    licence_url="https://huggingface.co/Wan-AI/Wan2.1-T2V-1.3B-Diffusers/blob/main/LICENSE.txt",
+    repositories=(
+        "Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+        "Wan-AI/Wan2.1-T2V-14B-Diffusers",
+        "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
+        "Wan-AI/Wan2.2-TI2V-5B-Diffusers",
+    ),
+)
+WAN_VACE = BaseFacts(
+    name="wan-vace",
+    title="Wan 2.1 and 2.2 VACE",
+    pipelines=("WanVACEPipeline",),
+    loads_as="WanVACEPipeline",
+    conditions=("edge", "depth", "rgb", "anchors", "reference pictures"),
+    window=81,
+    overlap=5,
+    pixels=480 * 832,
+    steps=30,
+    guidance=5.0,
+    fps=16.0,
+    licence="Apache-2.0",
+    licence_url="https://huggingface.co/Wan-AI/Wan2.1-VACE-1.3B-diffusers/blob/main/LICENSE.txt",
+    repositories=("Wan-AI/Wan2.1-VACE-1.3B-diffusers", "Wan-AI/Wan2.1-VACE-14B-diffusers"),
+)
+COSMOS = BaseFacts(
+    name="cosmos-transfer",
+    title="Cosmos-Transfer 2.5",
+    pipelines=("Cosmos2_5_TransferPipeline",),
+    loads_as="Cosmos2_5_TransferPipeline",
+    conditions=("edge", "blur", "depth", "seg"),
+    window=0,  # the pipeline itself goes on from chunk to chunk, 93 frames each
+    overlap=0,
+    pixels=704 * 1280,
+    steps=36,
+    guidance=3.0,
+    fps=30.0,
+    takes_adapters=False,
+    takes_before=False,
+    licence="NVIDIA Open Model License, which asks that the guardrail stays on",
+    licence_url="https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
+    repositories=("nvidia/Cosmos-Transfer2.5-2B",),
+)
+BASES = (EMBEDDED, LTX2, WAN, WAN_VACE, COSMOS)
+
+
+def facts_of(folder: Path) -> BaseFacts:
+    """Which base lies in a folder.
+
+    Raises:
+        SetupError: no model_index.json, or a pipeline that none of `BASES` means.
+    """
+    index = _model_index(folder)
+    pipeline = str(index.get("_class_name", ""))
+    if pipeline == EMBEDDED.loads_as and _is_absent(index.get("text_encoder")):
+        return EMBEDDED  # of our own making: it knows no text
+    for facts in BASES:
+        if pipeline in facts.pipelines:
+            return facts
+    known = ", ".join(name for facts in BASES for name in facts.pipelines)
+    raise SetupError(
+        f"the base in {folder} is a {pipeline or 'folder without a pipeline class'}, which is none of {known}",
+        fix="Name a folder with one of these pipelines, in the form of diffusers; docs/bases.md lists them.",
+    )
+
+
+def has_part(folder: Path, name: str) -> bool:
+    """Whether a pipeline's folder brings the part `name`."""
+    return not _is_absent(_model_index(folder).get(name)) and (folder / name).is_dir()
+
+
+def _model_index(folder: Path) -> dict[str, Any]:
+    path = folder / "model_index.json"
+    if not path.is_file():
+        raise SetupError(
+            f"no base at {folder}: model_index.json is missing",
+            fix="Name a folder that a diffusers pipeline's save_pretrained wrote, or leave --base out.",
+        )
+    try:
+        index = json.loads(path.read_text())
+    except ValueError as problem:
+        raise SetupError(f"{path} is not JSON: {problem}", fix="Download or save the base again.") from problem
+    return cast(dict[str, Any], index) if isinstance(index, dict) else {}
+
+
+def _is_absent(part: object) -> bool:
+    """model_index.json writes a missing part as [null, null]."""
+    return part is None or (isinstance(part, list) and all(word is None for word in cast(list[object], part)))

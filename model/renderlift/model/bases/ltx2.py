@@ -1,0 +1,209 @@
+"""LTX-2 and the embedded base, by the stock `LTX2InContextPipeline`.
+
+References enter as clean tokens that share the target's positions; pictures that are known already (the end
+of the window before, anchors) as the pipeline's own conditions. No attention mask is ever asked for: with
+one, the pipeline would build a dense one of tokens x tokens.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers import LTX2InContextPipeline, LTX2LatentUpsamplePipeline
+from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import LTX2ReferenceCondition
+from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES, STAGE_2_DISTILLED_SIGMA_VALUES
+from torch import Tensor
+
+from renderlift.bridge.clip import Clip
+from renderlift.model import control
+from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.prompts import PromptEncoder, prompts_for
+from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.control import Fit
+from renderlift.model.packing import empty_prompt
+from renderlift.model.references import reference_videos
+
+# Every guidance pass costs a forward; an adapter that was trained without guidance needs none.
+NO_GUIDANCE = {
+    f"{kind}{name}": value
+    for kind in ("", "audio_")
+    for name, value in (
+        ("guidance_scale", 1.0),
+        ("stg_scale", 0.0),
+        ("modality_scale", 1.0),
+        ("guidance_rescale", 0.0),
+    )
+}
+
+
+def painter(
+    pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSettings, upsampler: object = None
+) -> Paint:
+    """The function that paints clips with this pipeline.
+
+    Args:
+        upsampler: an `LTX2LatentUpsamplerModel`, for two stages.
+    """
+    encoder = PromptEncoder(pipeline)
+    second = (
+        LTX2LatentUpsamplePipeline(vae=pipeline.vae, latent_upsampler=cast(Any, upsampler))
+        if settings.two_stages
+        else None
+    )
+    if second is not None:
+        second.set_progress_bar_config(disable=True)
+
+    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        fit = _fit(pipeline, facts, settings, clip)
+        call = (
+            _prompt(pipeline, encoder, settings, clip)
+            | _guidance(settings)
+            | {
+                "frame_rate": facts.fps,
+                "num_frames": control.padded_length(len(clip), int(pipeline.vae_temporal_compression_ratio)),
+                "generator": torch.Generator().manual_seed(settings.seed),
+            }
+        )
+        if second is None:
+            conditions = _conditions(pipeline, known, fit)
+            pixels = _first_stage(pipeline, settings, clip, fit, call | conditions, output="pt")[0]
+        else:
+            pixels = _two_stages(pipeline, second, settings, clip, fit, known, call)
+        return control.cut_out(pixels, fit, len(clip))
+
+    return paint
+
+
+def _first_stage(
+    pipeline: LTX2InContextPipeline,
+    settings: RenderSettings,
+    clip: Clip,
+    fit: Fit,
+    call: dict[str, Any],
+    *,
+    output: str,
+) -> Tensor:
+    frames = int(call["num_frames"])
+    references = [
+        LTX2ReferenceCondition(
+            frames=control.to_pixels(control.lengthened(control.laid_in(video, fit), frames)),
+            strength=settings.reference_strength,
+        )
+        for video in reference_videos(settings.references, clip.channels)
+    ]
+    painted = cast(Any, pipeline)(
+        **call,
+        **_schedule(settings.steps, distilled=cast(Any, pipeline).text_encoder is not None),
+        reference_conditions=references,
+        reference_downscale_factor=settings.reference_downscale_factor,
+        height=fit.padded_height,
+        width=fit.padded_width,
+        output_type=output,
+    )
+    return cast(Tensor, painted.frames)
+
+
+def _two_stages(
+    pipeline: LTX2InContextPipeline,
+    upsample: LTX2LatentUpsamplePipeline,
+    settings: RenderSettings,
+    clip: Clip,
+    fit: Fit,
+    known: Mapping[int, Picture],
+    call: dict[str, Any],
+) -> Tensor:
+    """Half the size with the references, then twice the latents and three steps without them.
+
+    Lightricks' own recipe: the adapter has done its work after the first stage, and would copy the
+    reference's coarse detail in the second.
+    """
+    half = Fit(fit.height // 2, fit.width // 2, fit.padded_height // 2, fit.padded_width // 2)
+    latents = _first_stage(
+        pipeline, settings, clip, half, call | _conditions(pipeline, known, half), output="latent"
+    )
+    with torch.inference_mode():
+        large = cast(Any, upsample)(latents=latents, output_type="latent", return_dict=False)[0]
+    mean, std = pipeline.vae.latents_mean, pipeline.vae.latents_std
+    with _without_adapters(pipeline):
+        painted = cast(Any, pipeline)(
+            **call,
+            **_conditions(pipeline, known, fit),
+            latents=pipeline._normalize_latents(large, mean, std),
+            sigmas=STAGE_2_DISTILLED_SIGMA_VALUES,
+            num_inference_steps=len(STAGE_2_DISTILLED_SIGMA_VALUES),
+            noise_scale=STAGE_2_DISTILLED_SIGMA_VALUES[0],
+            height=fit.padded_height,
+            width=fit.padded_width,
+            output_type="pt",
+        )
+    return cast(Tensor, painted.frames)[0]
+
+
+class _without_adapters:  # noqa: N801, a context that reads like one
+    """Adapters off inside, as they were outside."""
+
+    def __init__(self, pipeline: LTX2InContextPipeline) -> None:
+        self._transformer = cast(Any, pipeline.transformer)
+        self._has_any = bool(getattr(self._transformer, "peft_config", None))
+
+    def __enter__(self) -> None:
+        if self._has_any:
+            self._transformer.disable_adapters()
+
+    def __exit__(self, *_: object) -> None:
+        if self._has_any:
+            self._transformer.enable_adapters()
+
+
+def _fit(pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSettings, clip: Clip) -> Fit:
+    if facts.name == "embedded":
+        return control.stretched(clip.height, clip.width, settings.working_pixels)
+    multiple = max(control.SIZE_MULTIPLE, int(pipeline.vae_spatial_compression_ratio))
+    multiple *= settings.reference_downscale_factor * (2 if settings.two_stages else 1)
+    return control.fitted(clip.height, clip.width, settings.working_pixels, multiple)
+
+
+def _schedule(steps: int, *, distilled: bool) -> dict[str, Any]:
+    """Distilled weights want the very noise levels they were distilled on; equal spacing costs quality."""
+    if distilled and steps == len(DISTILLED_SIGMA_VALUES):
+        return {"sigmas": list(DISTILLED_SIGMA_VALUES), "num_inference_steps": steps}
+    return {"num_inference_steps": steps}
+
+
+def _guidance(settings: RenderSettings) -> dict[str, Any]:
+    return {**NO_GUIDANCE, "guidance_scale": settings.guidance, "spatio_temporal_guidance_blocks": None}
+
+
+def _prompt(
+    pipeline: LTX2InContextPipeline, encoder: PromptEncoder, settings: RenderSettings, clip: Clip
+) -> dict[str, Any]:
+    if not encoder.reads_text:
+        embeds, mask = empty_prompt(pipeline)
+        return {"prompt_embeds": embeds, "prompt_attention_mask": mask}
+    guided = settings.guidance > 1
+    names = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
+    return dict(zip(names, encoder(*prompts_for(clip, settings), guided), strict=True))
+
+
+def _conditions(pipeline: LTX2InContextPipeline, known: Mapping[int, Picture], fit: Fit) -> dict[str, Any]:
+    """The known pictures as the pipeline's conditions: an unbroken beginning as video, others one by one.
+
+    The pipeline counts in latent frames, of which the first holds one picture and each later one `ratio`. A
+    place between two of them is given as a fraction, so that any frame can be an anchor.
+    """
+    if not known:
+        return {}
+    ratio = int(pipeline.vae_temporal_compression_ratio)
+    beginning = next(n for n in range(len(known) + 1) if n not in known)
+    beginning = (beginning - 1) // ratio * ratio + 1 if beginning else 0
+    conditions: list[LTX2VideoCondition] = []
+    if beginning:
+        video = np.stack([known[t] for t in range(beginning)])
+        conditions.append(LTX2VideoCondition(frames=control.laid_in(video, fit), index=0, crf=0))
+    for place in sorted(place for place in known if place >= beginning):
+        frames = control.laid_in(known[place][None], fit)
+        index: Any = (place - 1) / ratio + 1
+        conditions.append(LTX2VideoCondition(frames=frames, index=index, crf=0))
+    return {"conditions": conditions}

@@ -1,0 +1,118 @@
+"""Opening a base from its folder: the right class, safetensors only, no code of its own."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, cast
+
+# Set before diffusers is imported: no base or adapter ever brings code of its own.
+os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
+
+import diffusers
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import logging
+
+from renderlift.bridge.errors import SetupError
+from renderlift.model.bases import cosmos, ltx2, wan, wan_vace
+from renderlift.model.bases.facts import COSMOS, EMBEDDED, LTX2, WAN, WAN_VACE, BaseFacts, has_part
+from renderlift.model.bases.settings import Paint, RenderSettings
+
+UPSAMPLER = "latent_upsampler"
+# Parts that a base can do without: the engine is silent, and a prompt can be empty.
+OPTIONAL_PARTS = ("text_encoder", "tokenizer", "transformer_2")
+
+
+def open_pipeline(folder: Path, facts: BaseFacts, dtype: torch.dtype, **quantised: Any) -> DiffusionPipeline:
+    """Load a base from its folder.
+
+    Args:
+        quantised: what `presets` adds to `from_pretrained`.
+
+    Raises:
+        SetupError: weights are missing, or are not safetensors, or need a package that is not there.
+    """
+    parts: dict[str, Any] = {name: None for name in OPTIONAL_PARTS if _is_optional(facts, folder, name)}
+    if facts is COSMOS:
+        require_torchvision()
+        parts["safety_checker"] = guardrail()
+    pipeline_class = getattr(diffusers, facts.loads_as)
+    logging.disable_progress_bar()  # the caller shows how far it is
+    try:
+        pipeline = pipeline_class.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, **parts, **quantised
+        )
+    except (OSError, ValueError, AttributeError, TypeError) as problem:
+        raise SetupError(
+            f"the base in {folder} cannot be loaded: {str(problem).splitlines()[0]}",
+            fix=f"Name a folder that {facts.loads_as}.save_pretrained wrote, with safetensors weights.",
+        ) from problem
+    pipeline.set_progress_bar_config(disable=True)
+    return cast(DiffusionPipeline, pipeline)
+
+
+def open_upsampler(folder: Path, dtype: torch.dtype) -> object:
+    """The latent upsampler that lies in an LTX-2 folder.
+
+    Raises:
+        SetupError: there is none.
+    """
+    from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
+
+    if not (folder / UPSAMPLER / "config.json").is_file():
+        raise SetupError(
+            f"two stages need {folder / UPSAMPLER}, which is missing",
+            fix="Download that folder of the base as well, or paint in one stage.",
+        )
+    return LTX2LatentUpsamplerModel.from_pretrained(str(folder / UPSAMPLER), dtype=dtype, use_safetensors=True)
+
+
+def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: RenderSettings, folder: Path) -> Paint:
+    """How this base paints clips."""
+    opened = cast(Any, pipeline)
+    if facts in (EMBEDDED, LTX2):
+        upsampler = open_upsampler(folder, opened.dtype).to(opened.device) if settings.two_stages else None  # type: ignore[attr-defined]
+        return ltx2.painter(opened, facts, settings, upsampler)
+    if facts is WAN:
+        return wan.painter(opened, facts, settings)
+    if facts is WAN_VACE:
+        return wan_vace.painter(opened, facts, settings)
+    return cosmos.painter(opened, facts, settings)
+
+
+def require_torchvision() -> None:
+    """Cosmos alone calls it.
+
+    Raises:
+        SetupError: it is not installed.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        raise SetupError(
+            "Cosmos needs torchvision, which is not installed",
+            fix="pip install torchvision, in the version that belongs to your torch.",
+        )
+
+
+def guardrail() -> object:
+    """The safety checker that the licence of Cosmos asks for.
+
+    Raises:
+        SetupError: its package is not installed.
+    """
+    from diffusers.utils import is_cosmos_guardrail_available
+
+    if not is_cosmos_guardrail_available():
+        raise SetupError(
+            "Cosmos may only be used with its guardrail, and cosmos_guardrail is not installed",
+            fix="pip install cosmos_guardrail, and let it download its weights once.",
+        )
+    from cosmos_guardrail import CosmosSafetyChecker  # type: ignore[import-not-found]
+
+    return cast(object, CosmosSafetyChecker())
+
+
+def _is_optional(facts: BaseFacts, folder: Path, name: str) -> bool:
+    """Whether to tell diffusers to do without a part. Wan's second expert it leaves out by itself."""
+    if has_part(folder, name):
+        return False
+    return name != "transformer_2" or facts in (WAN, WAN_VACE)

@@ -1,0 +1,157 @@
+"""Wan 2.1 and 2.2 in context. Experimental: no pipeline of diffusers does this, so the denoising loop is ours.
+
+Both experts of A14B are used, switched where the pipeline's own `boundary_ratio` says.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers import WanPipeline, WanTransformer3DModel
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from renderlift.bridge.clip import Clip
+from renderlift.model import control
+from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.prompts import PromptEncoder, no_words, prompts_for
+from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.bases.wan_packing import decode, encode, velocity
+from renderlift.model.control import Fit
+from renderlift.model.packing import TIMESTEPS
+from renderlift.model.references import reference_videos
+
+TEXT_TOKENS = 226  # the pipeline's own default
+
+
+def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -> Paint:
+    """The function that paints clips with this pipeline."""
+    encoder = PromptEncoder(pipeline)
+
+    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
+        frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
+        references = [
+            _encoded(pipeline, control.lengthened(control.laid_in(video, fit), frames))
+            for video in reference_videos(settings.references, clip.channels)
+        ]
+        beginning = _beginning(pipeline, known, fit)
+        shape = _latent_shape(pipeline, frames, fit)
+        text = text_of(pipeline, encoder, settings, clip)
+        latents = _denoised(pipeline, settings, shape, references, beginning, text)
+        with torch.inference_mode():
+            pixels = decode(pipeline.vae, latents)[0].permute(1, 0, 2, 3)
+        return control.cut_out(pixels.float() / 2 + 0.5, fit, len(clip)).clamp(0, 1)
+
+    return paint
+
+
+def size_multiple(pipeline: object) -> int:
+    """Heights and widths are multiples of this: the autoencoder's ratio times the transformer's patch."""
+    wan = cast(Any, pipeline)
+    transformer = wan.transformer if wan.transformer is not None else wan.transformer_2
+    return int(wan.vae_scale_factor_spatial) * int(transformer.config.patch_size[1])
+
+
+def text_of(
+    pipeline: object, encoder: PromptEncoder, settings: RenderSettings, clip: Clip
+) -> tuple[Tensor, Tensor | None]:
+    """(1, tokens, C) of the prompt, and of the negative prompt where there is guidance."""
+    wan = cast(Any, pipeline)
+    transformer = wan.transformer if wan.transformer is not None else wan.transformer_2
+    guided = settings.guidance > 1
+    weight = next(transformer.parameters())
+    if not encoder.reads_text:
+        nothing = no_words(1, TEXT_TOKENS, int(transformer.config.text_dim), weight)
+        return nothing, nothing if guided else None
+    words, opposite = encoder(*prompts_for(clip, settings), guided)
+    as_read = [None if t is None else t.to(weight.device, weight.dtype) for t in (words, opposite)]
+    return cast(Tensor, as_read[0]), as_read[1]
+
+
+def _denoised(
+    pipeline: WanPipeline,
+    settings: RenderSettings,
+    shape: tuple[int, ...],
+    references: list[Tensor],
+    beginning: Tensor | None,
+    text: tuple[Tensor, Tensor | None],
+) -> Tensor:
+    """From noise to latents (1, C, t, h, w), with the first frames held at `beginning`."""
+    device = pipeline._execution_device
+    generator = torch.Generator().manual_seed(settings.seed)
+    latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
+    noises = [randn_tensor(shape, generator=generator, device=device, dtype=torch.float32) for _ in references]
+    known = 0 if beginning is None else beginning.shape[2]
+    scheduler = cast(Any, pipeline.scheduler)
+    scheduler.set_timesteps(settings.steps, device=device)
+    with torch.inference_mode():
+        for timestep in scheduler.timesteps:
+            if beginning is not None:
+                latents[:, :, :known] = beginning
+            transformer = _expert(pipeline, float(timestep))
+            sigma = (timestep / TIMESTEPS).view(1).float()
+            softened = sigma * (1 - settings.reference_strength)
+            shown = [softened * n + (1 - softened) * r for n, r in zip(noises, references, strict=True)]
+            predicted = _guided(transformer, latents, sigma, shown, text, settings, known)
+            latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
+    if beginning is not None:
+        latents[:, :, :known] = beginning
+    return latents
+
+
+def _guided(
+    transformer: WanTransformer3DModel,
+    latents: Tensor,
+    sigma: Tensor,
+    references: list[Tensor],
+    text: tuple[Tensor, Tensor | None],
+    settings: RenderSettings,
+    known: int,
+) -> Tensor:
+    dtype = transformer.dtype
+    noisy, shown = latents.to(dtype), [reference.to(dtype) for reference in references]
+
+    def predict(words: Tensor) -> Tensor:
+        strength = settings.reference_strength
+        return velocity(
+            transformer, noisy, sigma, shown, words, known_frames=known, reference_strength=strength
+        ).float()
+
+    positive = predict(text[0])
+    if text[1] is None:
+        return positive
+    negative = predict(text[1])
+    return negative + settings.guidance * (positive - negative)
+
+
+def _expert(pipeline: WanPipeline, timestep: float) -> WanTransformer3DModel:
+    wan = cast(Any, pipeline)
+    boundary = wan.config.boundary_ratio
+    if wan.transformer is None or wan.transformer_2 is None or boundary is None:
+        return cast(WanTransformer3DModel, wan.transformer or wan.transformer_2)
+    return cast(WanTransformer3DModel, wan.transformer if timestep >= boundary * TIMESTEPS else wan.transformer_2)
+
+
+def _latent_shape(pipeline: WanPipeline, frames: int, fit: Fit) -> tuple[int, ...]:
+    channels = int(cast(Any, pipeline.vae).config.z_dim)
+    temporal, spatial = int(pipeline.vae_scale_factor_temporal), int(pipeline.vae_scale_factor_spatial)
+    return 1, channels, (frames - 1) // temporal + 1, fit.padded_height // spatial, fit.padded_width // spatial
+
+
+def _beginning(pipeline: WanPipeline, known: Mapping[int, Picture], fit: Fit) -> Tensor | None:
+    """Latents of the pictures that are known from the first frame on; None if there are none."""
+    ratio = int(pipeline.vae_scale_factor_temporal)
+    count = next(n for n in range(len(known) + 1) if n not in known)
+    if not count:
+        return None
+    video = np.stack([known[t] for t in range((count - 1) // ratio * ratio + 1)])
+    return _encoded(pipeline, control.laid_in(video, fit))
+
+
+def _encoded(pipeline: WanPipeline, video: Picture) -> Tensor:
+    """(T, H, W, 3) to normalised latents (1, C, t, h, w) where the pipeline computes."""
+    pixels = control.to_pixels(video).permute(1, 0, 2, 3)[None] * 2 - 1
+    with torch.inference_mode():
+        return encode(pipeline.vae, pixels.to(pipeline._execution_device))

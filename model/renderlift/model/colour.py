@@ -1,0 +1,60 @@
+"""One look from the first window of a shot to the last: colours keep to what they first were, beside the engine's.
+
+Windows that go on from each other's pictures drift in colour and contrast. But every window has a fresh,
+drift-free neighbour: the engine's own pictures. What the first window made of them, as a gain and an offset
+per channel, is the anchor; each later window gets one transform that brings it back there. One per
+window, never one per frame, which would flicker.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.bridge.clip import Video
+
+SMALL = (48, 27)  # width, height: colours, not detail, are compared
+MOST_GAIN = 1.35  # a correction beyond this is not drift, but another content
+MOST_OFFSET = 0.15
+LEAST_CORRELATION = 0.5  # below it the two pictures say nothing about each other
+SAMPLES = 9  # frames of a window that are looked at
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a renderer made of the engine's colours: picture = gain * engine + offset, sRGB 0..1."""
+
+    gain: NDArray[np.float64]  # (3,)
+    offset: NDArray[np.float64]  # (3,)
+
+
+def look_of(engine: Video, picture: Video) -> Look | None:
+    """The least-squares look of a window, both (T, H, W, 3); None where the two are unlike."""
+    e, p = (_small(video) for video in (engine, picture))
+    spread = e.std(0) * p.std(0)
+    correlation = ((e - e.mean(0)) * (p - p.mean(0))).mean(0) / np.maximum(spread, 1e-9)
+    if (correlation < LEAST_CORRELATION).any():
+        return None
+    gain = p.std(0) / np.maximum(e.std(0), 1e-6)
+    return Look(gain, p.mean(0) - gain * e.mean(0))
+
+
+def held_to(anchor: Look, engine: Video, picture: Video) -> Video:
+    """A window's pictures (T, H, W, 3) brought to the anchor's look, by one bounded transform per channel."""
+    now = look_of(engine, picture)
+    if now is None:
+        return picture
+    gain = np.clip(anchor.gain / now.gain, 1 / MOST_GAIN, MOST_GAIN)
+    centre = _small(picture).mean(0)
+    wanted = anchor.offset + anchor.gain * (centre - now.offset) / now.gain
+    shift = np.clip(wanted - centre, -MOST_OFFSET, MOST_OFFSET)
+    levels = np.arange(256)[:, None] / 255
+    table = np.rint(((levels - centre) * gain + centre + shift).clip(0, 1) * 255).astype(np.uint8)
+    return np.stack([table[picture[..., c], c] for c in range(3)], axis=-1)
+
+
+def _small(video: Video) -> NDArray[np.float64]:
+    chosen = np.unique(np.linspace(0, len(video) - 1, SAMPLES).astype(int))
+    frames = [cv2.resize(video[t], SMALL, interpolation=cv2.INTER_AREA) for t in chosen]
+    return np.stack(frames).reshape(-1, 3) / 255

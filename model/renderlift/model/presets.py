@@ -1,0 +1,199 @@
+"""How a base is fitted to the memory that is there: presets named by what they do, from fast to lean.
+
+Which one fits is computed from the sizes of the weight files, so a base nobody has tried here is fitted too.
+"""
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+
+from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.facts import BaseFacts
+
+GIGABYTE = 1e9
+# Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
+WORKING_BYTES = 3.0e9
+# Live at once in a block, per token and channel of it, bf16: input, norms, q, k, v, output and the widened ffn.
+ACTIVATION_BYTES = 2 * 14
+# A denoiser of few steps changes too much between them to be worth caching.
+CACHE_FROM_STEPS = 12
+
+Offload = Literal["", "parts", "blocks", "layers"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to hold a base in memory."""
+
+    name: str
+    does: str
+    offload: Offload = ""
+    quantised: bool = False  # int8 weights, by torchao
+    tiled: bool = True
+    compiled: bool = False
+
+
+PRESETS = (
+    Preset("resident-compiled", "all on the GPU, decoded whole, blocks compiled", tiled=False, compiled=True),
+    Preset("resident", "all on the GPU, decoded in tiles"),
+    Preset("parts", "text encoder, denoiser and decoder on the GPU in turn", "parts"),
+    Preset("parts-int8", "the same with int8 weights", "parts", quantised=True),
+    Preset("blocks", "weights brought in a few blocks at a time, while others compute", "blocks"),
+    Preset("layers", "weights brought in layer by layer", "layers"),
+)
+PLAIN = Preset("plain", "as it is", tiled=False)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Sizes of a base's parts, read from its folder without loading it."""
+
+    bytes_of: Mapping[str, int]  # on disk, by part; in bf16 as published
+    blocks: int  # of the largest denoiser
+    width: int  # channels of its tokens
+
+    @property
+    def total(self) -> int:
+        return sum(self.bytes_of.values())
+
+    @property
+    def largest(self) -> int:
+        return max(self.bytes_of.values(), default=0)
+
+
+def read_weights(folder: Path) -> Weights:
+    """Sizes of the parts in a base's folder."""
+    files = sorted(folder.glob("*/*.safetensors"))
+    sizes: dict[str, int] = {}
+    for path in files:
+        sizes[path.parent.name] = sizes.get(path.parent.name, 0) + path.stat().st_size
+    config_path = folder / "transformer" / "config.json"
+    config: dict[str, Any] = json.loads(config_path.read_text()) if config_path.is_file() else {}
+    width = int(config.get("num_attention_heads", 0)) * int(config.get("attention_head_dim", 0))
+    return Weights(sizes, int(config.get("num_layers", 1)), width)
+
+
+def needed_bytes(preset: Preset, weights: Weights, tokens: int) -> float:
+    """Computed peak of GPU memory, in bytes, for a sequence of `tokens`."""
+    block = weights.largest / max(1, weights.blocks)
+    held = {
+        "": weights.total,
+        "parts": weights.largest,
+        "blocks": 4 * block,  # two computing, two on their way
+        "layers": block,
+    }[preset.offload]
+    untiled = 0.0 if preset.tiled else 3 * WORKING_BYTES
+    activations = tokens * weights.width * ACTIVATION_BYTES
+    return held / (2 if preset.quantised else 1) + activations + WORKING_BYTES + untiled
+
+
+def choose(weights: Weights, memory_bytes: float, tokens: int, *, quantisable: bool | None = None) -> Preset:
+    """The fastest preset that fits; the leanest where none does.
+
+    Args:
+        quantisable: whether torchao is there; None = look.
+    """
+    can_quantise = is_quantisable() if quantisable is None else quantisable
+    fitting = [
+        preset
+        for preset in PRESETS
+        if needed_bytes(preset, weights, tokens) <= memory_bytes and (can_quantise or not preset.quantised)
+    ]
+    return fitting[0] if fitting else PRESETS[-1]
+
+
+def named(name: str) -> Preset:
+    """The preset called `name`.
+
+    Raises:
+        SetupError: there is none; says which there are.
+    """
+    for preset in (*PRESETS, PLAIN):
+        if preset.name == name:
+            return preset
+    described = "; ".join(f"{preset.name}: {preset.does}" for preset in PRESETS)
+    raise SetupError(f"there is no preset {name!r}", fix=f"Use auto, or one of these. {described}.")
+
+
+def is_quantisable() -> bool:
+    return importlib.util.find_spec("torchao") is not None
+
+
+def loading_options(preset: Preset, parts: tuple[str, ...]) -> dict[str, Any]:
+    """What `from_pretrained` is told for this preset.
+
+    Raises:
+        SetupError: torchao is not installed.
+    """
+    if not preset.quantised:
+        return {}
+    if not is_quantisable():
+        raise SetupError(f"the preset {preset.name} needs torchao", fix="pip install torchao")
+    from diffusers import PipelineQuantizationConfig, TorchAoConfig
+    from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,unused-ignore]
+
+    config = TorchAoConfig(Int8WeightOnlyConfig())
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=dict.fromkeys(parts, config))}
+
+
+def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int = 0) -> None:
+    """Put a loaded pipeline where the preset wants it, once its adapters are in."""
+    opened = cast(Any, pipeline)
+    if preset.tiled:
+        opened.vae.enable_tiling()
+    for denoiser in _denoisers(opened):
+        if preset.compiled and hasattr(denoiser, "compile_repeated_blocks"):
+            denoiser.compile_repeated_blocks(fullgraph=True)
+        if (preset.compiled or preset.offload) and steps >= CACHE_FROM_STEPS and hasattr(denoiser, "enable_cache"):
+            _cache(denoiser)
+        if device.type == "cuda":
+            _use_fast_attention(denoiser)
+    match preset.offload:
+        case "":
+            opened.to(device)
+        case "parts":
+            opened.enable_model_cpu_offload(device=device)
+        case "blocks":
+            _group(opened, device, offload_type="block_level", num_blocks_per_group=2)
+        case "layers":
+            _group(opened, device, offload_type="leaf_level")
+
+
+def gpu_memory_bytes(device: torch.device) -> float:
+    """Of the whole card; 0 where there is none."""
+    return float(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0.0
+
+
+def _group(pipeline: Any, device: torch.device, **how: Any) -> None:
+    pipeline.enable_group_offload(onload_device=device, use_stream=device.type == "cuda", **how)
+
+
+def _denoisers(pipeline: Any) -> list[Any]:
+    found = (getattr(pipeline, name, None) for name in ("transformer", "transformer_2"))
+    return [denoiser for denoiser in found if denoiser is not None]
+
+
+def _cache(denoiser: Any) -> None:
+    from diffusers import FirstBlockCacheConfig
+
+    denoiser.enable_cache(FirstBlockCacheConfig(threshold=0.1))  # above 0.2 it blurs
+
+
+def _use_fast_attention(denoiser: Any) -> None:
+    """A faster kernel that is installed; never one that would be downloaded."""
+    for package, backend in (("flash_attn_interface", "_flash_3"), ("flash_attn", "flash")):
+        if importlib.util.find_spec(package) is not None:
+            denoiser.set_attention_backend(backend)
+            return
+
+
+def usual_tokens(facts: BaseFacts) -> int:
+    """Tokens of one window at the base's own size, with one reference: LTX packs 32 x 32 pixels x 8 frames into
+    one, Wan and Cosmos 16 x 16 x 4."""
+    area, frames = (32 * 32, 8) if facts.name in ("ltx2", "embedded") else (16 * 16, 4)
+    return 2 * round(facts.pixels / area) * (1 + (facts.window or 93) // frames)

@@ -1,0 +1,79 @@
+"""Leave things as the engine drew them: text, screens, a HUD, faces, by the engine's own ids.
+
+A mask from ids is exact and free; no model has to be trusted to keep letters legible.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.errors import ChannelError
+from renderlift.bridge.frame import Array, Channel
+
+FEATHER_PIXELS = 1.5  # of the border between kept and painted
+
+
+def kept(clip: Clip, video: Video, shares: Mapping[str, float]) -> Video:
+    """The rendered pictures with the engine's own laid over the named things.
+
+    Args:
+        video: (T, H, W, 3), of the clip's size.
+        shares: how much of the engine's picture, 0..1, by name of a class, or of an instance or its path.
+
+    Raises:
+        ChannelError: the id table knows none of the names, or the recording has no ids.
+    """
+    if not shares:
+        return video
+    masks = region_mask(clip, shares)
+    done = np.empty_like(video)
+    for t, (picture, mask) in enumerate(zip(video, masks, strict=True)):
+        soft = cv2.GaussianBlur(mask, (0, 0), FEATHER_PIXELS)[..., None]
+        # Where the mask is whole it stays whole: letters are thin.
+        soft = np.maximum(soft, mask[..., None])
+        engine = clip.channels[Channel.RGB][t].astype(np.float32)
+        done[t] = np.rint(picture + soft * (engine - picture)).astype(np.uint8)
+    return done
+
+
+def region_mask(clip: Clip, shares: Mapping[str, float]) -> NDArray[np.float32]:
+    """(T, H, W), the largest share of those that hold at each pixel."""
+    ids = _ids_by_name(clip, tuple(shares))
+    mask = np.zeros((len(clip), clip.height, clip.width), np.float32)
+    for name, share in shares.items():
+        for channel, numbers in ids[name]:
+            found = np.isin(clip.channels[channel][..., 0], numbers)
+            mask = np.where(found, np.maximum(mask, np.float32(share)), mask)
+    return mask
+
+
+def _ids_by_name(clip: Clip, names: Sequence[str]) -> dict[str, list[tuple[Channel, Array]]]:
+    """Where each name is found: instances by their row, classes by the row without a path."""
+    table = clip.frames[0].names
+    found: dict[str, list[tuple[Channel, Array]]] = {}
+    for name in names:
+        instances = [row.id for row in table if row.path and name in (row.name, row.path, row.class_name)]
+        classes = [row.id for row in table if not row.path and name in (row.name, row.class_name)]
+        candidates = ((Channel.INSTANCE_ID, instances), (Channel.CLASS_ID, classes))
+        found[name] = [
+            (channel, np.array(numbers, np.uint32))
+            for channel, numbers in candidates
+            if numbers and channel in clip.channels
+        ]
+        if not found[name]:
+            raise ChannelError(_unknown(clip, name), fix=_fix(clip))
+    return found
+
+
+def _unknown(clip: Clip, name: str) -> str:
+    if Channel.INSTANCE_ID not in clip.channels and Channel.CLASS_ID not in clip.channels:
+        return f"{name!r} cannot be kept: the recording has no ids"
+    return f"{name!r} cannot be kept: nothing of that name is in the engine's id table"
+
+
+def _fix(clip: Clip) -> str:
+    known = sorted({row.class_name for row in clip.frames[0].names if row.class_name})
+    return f"Its classes: {', '.join(known[:20])}." if known else "Capture instance_id or class_id as well."
