@@ -1,5 +1,7 @@
 """Where one shot ends and another begins: nothing may be blended or carried over a cut."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from renderlift.bridge.frame import Channel, Frame
 
 TURN_DEGREES = 35.0  # more between two frames is no pan: at 24 fps it would be 840 degrees a second
+LEAST_COSINE = math.cos(math.radians(TURN_DEGREES))
 JUMP_SHARE = 0.5  # of the median depth: half the way to what is seen, in one frame
 JUMP_M = 10.0  # where there is no depth: a fast aeroplane at 24 fps
 PICTURE_SHARE = 0.22  # of full scale: mean change of a small picture
@@ -27,10 +30,12 @@ def is_cut(before: Frame, frame: Frame) -> bool:
 
 
 def _jumps(there: NDArray[np.float64], here: NDArray[np.float64], before: Frame) -> bool:
-    cosine = (np.trace(here[:3, :3].T @ there[:3, :3]) - 1) / 2
-    turned = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    moved_m = float(np.linalg.norm(here[:3, 3] - there[:3, 3]))
-    return bool(turned > TURN_DEGREES or moved_m > _farthest_step_m(before))
+    # The sum of products of two rotations is the trace of the turn between them.
+    cosine = (float(np.vdot(here[:3, :3], there[:3, :3])) - 1) / 2
+    if cosine < LEAST_COSINE:
+        return True
+    moved_m = math.dist(here[:3, 3].tolist(), there[:3, 3].tolist())
+    return moved_m > _farthest_step_m(before)
 
 
 def _farthest_step_m(before: Frame) -> float:
