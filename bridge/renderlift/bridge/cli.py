@@ -36,6 +36,7 @@ from renderlift.bridge.options import (
 # Written out, because the module that defines it takes a tenth of a second to import.
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5755"
 CONNECT_S = 10.0  # until `play` gives up on a bridge that does not answer
+HURRY_S = 0.5  # until it says that it waits
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -263,7 +264,12 @@ def play(
                 session=opening.session,
                 curve=curve,
             )
-            if not publisher.wait_connected(CONNECT_S):
+            connected = publisher.wait_connected(min(HURRY_S, CONNECT_S))
+            if not connected:
+                text = f"No bridge at {endpoint} yet; waiting {CONNECT_S:.0f} s for one."
+                events.tell("waiting", text, endpoint=endpoint, seconds=CONNECT_S)
+                connected = publisher.wait_connected(CONNECT_S)
+            if not connected:
                 problem = publisher.status.problem  # closing puts another in its place
                 publisher.close(0)
                 raise TransportError(problem, fix=f"Start one: renderlift serve --endpoint {endpoint}")
@@ -295,7 +301,8 @@ def info(
 
         summary = summarize(recording, verify=verify)
         tell_recording(summary, events)
-        if summary.damaged_chunks or any(stream.missing for stream in summary.streams):
+        lost = summary.damaged_chunks or any(stream.missing for stream in summary.streams)
+        if lost or summary.cut_segments:
             raise typer.Exit(LOSSY)
 
 
