@@ -12,9 +12,11 @@ from typing import IO, Any
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from renderlift.bridge import cli, options, wire
+from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder, read_frames
 from renderlift.bridge.video import read_video
@@ -151,6 +153,29 @@ def test_info_of_a_recording_with_gaps_exits_with_3_and_names_them(recording: Pa
     assert events_of(told.stdout)[0]["missing"] == [[[40, 44]]]
 
 
+def test_info_of_a_recording_that_was_cut_off_exits_with_3(recording: Path) -> None:
+    [segment] = recording.glob("*.mcap")
+    segment.write_bytes(segment.read_bytes()[: segment.stat().st_size * 2 // 3])
+    told = run("info", recording)
+    assert told.exit_code == 3
+    assert "no end" in told.stderr
+
+
+def test_a_recorder_that_cannot_listen_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with started("serve", "--endpoint", ANY_PORT, "--render", "identity", "--json") as process:
+        endpoint = next_event(process.stdout, "listening")["endpoint"]
+        told = run("record", tmp_path / "take", "--endpoint", endpoint)
+    assert told.exit_code == 1
+    assert not (tmp_path / "take").exists()
+
+
+def test_an_error_after_ctrl_c_is_told_but_the_exit_code_is_that_of_an_interruption() -> None:
+    with pytest.raises(typer.Exit) as ended, options.telling(False, False), options.stopping() as stop:
+        stop.set()
+        raise RecordingError("cannot write: No space left on device")
+    assert ended.value.exit_code == 130
+
+
 def test_enhance_writes_every_frame(recording: Path, tmp_path: Path) -> None:
     told = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity", "--side-by-side")
     assert told.exit_code == 0, told.stderr
@@ -216,6 +241,7 @@ def test_playing_to_no_bridge_says_how_to_start_one(recording: Path, monkeypatch
     assert told.exit_code == 1
     assert "renderlift serve --endpoint tcp://127.0.0.1:9" in told.stderr
     assert "no bridge has answered" in told.stderr
+    assert told.stderr.index("waiting") < told.stderr.index("error:")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals between processes there")

@@ -47,8 +47,8 @@ def test_a_taken_port_is_a_warning_that_names_the_option() -> None:
 @pytest.mark.parametrize(
     ("package", "look", "fix"),
     [
-        ("torch", doctor.look_at_renderer, "renderlift[model]"),
-        ("panda3d", doctor.look_at_engine, "renderlift[engines]"),
+        ("torch", doctor.look_at_renderer, ".[model]"),
+        ("panda3d", doctor.look_at_engine, ".[engines]"),
     ],
 )
 def test_a_base_install_is_fine_and_told_how_to_get_the_rest(

@@ -1,11 +1,16 @@
 """What commands say can be read by machines, on a terminal, and in a log file."""
 
 import json
+import re
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+import pytest
+
 from renderlift.bridge.events import Events
+from renderlift.bridge.tally import StreamProgress
+from renderlift.bridge.wire import Mode
 
 
 class Terminal(StringIO):
@@ -64,6 +69,18 @@ def test_on_a_terminal_progress_is_a_bar_and_what_is_told_stays_above_it() -> No
     assert "100/100" in err.getvalue()
     assert "A note [with brackets]." in err.getvalue()
     assert out.getvalue() == ""
+
+
+def test_a_preview_s_line_fits_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    row = StreamProgress("panda3d", "s", "main", Mode.PREVIEW, True, 12345, 2333, 10012, 0, 29.9, 3.4, 904.4)
+    err = Terminal()
+    with Events(err=err) as events:
+        events.progress("panda3d main preview", row.rendered, text=row.brief, bar=False)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err.getvalue()).replace("\r", "\n").splitlines()
+    assert any("904 ms" in line and line.rstrip().endswith("2333 dropped") for line in lines)
+    assert max(len(line.rstrip()) for line in lines) <= 80
 
 
 def test_results_go_to_stdout_so_that_they_can_be_kept() -> None:

@@ -62,7 +62,15 @@ def test_frames_come_as_they_were_recorded_under_a_fresh_session(recording, make
     assert opening.session not in ("", "s")
     for i, frame in enumerate(stage.frames):
         original = make_frame(i, channels=(Channel.RGB, Channel.DEPTH), names=NAMES)
-        assert same_frame(frame, replace(original, session=opening.session))
+        now = {"session": opening.session, "capture_time_ns": frame.capture_time_ns}
+        assert same_frame(frame, replace(original, **now))
+
+
+def test_latency_counts_from_the_replay_and_not_from_the_day_of_the_recording(recording):
+    stage = Stage()
+    before_ns = time.time_ns()
+    play(recording, stage.connect, speed=math.inf)
+    assert all(before_ns <= frame.capture_time_ns <= time.time_ns() for frame in stage.frames)
 
 
 def test_an_outlet_is_told_what_an_engine_says_at_its_start(recording):

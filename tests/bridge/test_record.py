@@ -152,7 +152,10 @@ def test_a_repeated_frame_is_recorded_once(tmp_path, make_frame):
 
 def test_a_recorder_that_wrote_nothing_leaves_nothing(tmp_path):
     Recorder(tmp_path / "r").close()
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
+    (tmp_path / "there").mkdir()
+    Recorder(tmp_path / "there").close()
+    assert (tmp_path / "there").exists()  # it was not the recorder's
 
 
 def test_a_frame_that_breaks_the_channel_table_is_refused_and_harms_nothing(tmp_path, make_frame):

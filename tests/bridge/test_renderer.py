@@ -70,4 +70,4 @@ def test_without_torch_the_embedded_renderer_names_the_pip_command() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "needs torch, which is not installed" in done.stderr
-    assert "pip install 'renderlift[model]'" in done.stderr
+    assert "pip install -c constraints.txt -e '.[model]'" in done.stderr

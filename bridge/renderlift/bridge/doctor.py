@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX
+from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX, install_fix
 from renderlift.bridge.events import Events
 from renderlift.bridge.wire import DEFAULT_ENDPOINT, PROTOCOL_VERSION
 
@@ -150,7 +150,7 @@ def look_at_video() -> Finding:
 
 def look_at_engine() -> Finding:
     if not is_installed("panda3d"):
-        return Finding("engine", "warn", "Panda3D is not installed", "pip install 'renderlift[engines]'")
+        return Finding("engine", "warn", "Panda3D is not installed", install_fix("engines"))
     answer = probe(_OPENGL)
     if "found" not in answer:
         return Finding("engine", "fail", answer["problem"], answer["fix"] or SYSTEM_LIBRARIES_FIX)
@@ -172,9 +172,7 @@ def has_screen() -> bool:
 
 def look_at_renderer() -> Finding:
     if not is_installed("torch"):
-        return Finding(
-            "renderer", "warn", "torch is not installed: record and replay only", "pip install 'renderlift[model]'"
-        )
+        return Finding("renderer", "warn", "torch is not installed: record and replay only", install_fix("model"))
     answer = probe(_TORCH)
     if "found" not in answer:
         return Finding("renderer", "fail", answer["problem"], "pip install --force-reinstall torch")
@@ -202,10 +200,10 @@ def look_at_weights() -> Finding:
 
 def look_at_path_tracer() -> Finding:
     if not is_installed("mitsuba"):
-        return Finding("path tracer", "ok", "not installed; only to make pairs: pip install 'renderlift[truth]'")
+        return Finding("path tracer", "ok", f"not installed; only to make pairs. {install_fix('truth')}")
     answer = probe(_PATH_TRACER)
     if "found" not in answer:
-        return Finding("path tracer", "warn", answer["problem"], answer["fix"] or "pip install 'renderlift[truth]'")
+        return Finding("path tracer", "warn", answer["problem"], answer["fix"] or install_fix("truth"))
     if not str(answer["found"]).startswith("llvm"):
         return Finding(
             "path tracer", "warn", "Mitsuba without LLVM, several times slower", "apt-get install libllvm19"

@@ -16,6 +16,11 @@ The command line prints the message and the fix, and exits with `exit_code`.
 SYSTEM_LIBRARIES_FIX = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri libglib2.0-0"
 
 
+def install_fix(extra: str) -> str:
+    """What to do where the packages of an extra are missing. The project is not on a package index."""
+    return f"In your clone of renderlift: pip install -c constraints.txt -e '.[{extra}]'"
+
+
 class RenderliftError(Exception):
     """Base of the tree.
 

@@ -49,16 +49,21 @@ class Events:
         elif text:
             self._write_line(text)
 
-    def progress(self, stage: str, done: int, total: int | None = None, *, text: str = "", **facts: object) -> None:
-        """A stage has come so far; `total` None = nobody knows how far it goes."""
+    def progress(
+        self, stage: str, done: int, total: int | None = None, *, text: str = "", bar: bool = True, **facts: object
+    ) -> None:
+        """A stage has come so far; `total` None = nobody knows how far it goes.
+
+        `text` stands beside the bar, or with `bar` False in its place: a terminal has 80 columns.
+        """
         if self._as_json:
             if self._is_due(stage, JSON_PROGRESS_S, done == total):
                 self._write_json("progress", {"stage": stage, "done": done, "total": total, **facts})
         elif self._err.isatty():
-            self._move_bar(stage, done, total, text)
+            self._move_bar(stage, done, total, text, bar)
         elif self._is_due(stage, PLAIN_PROGRESS_S, done == total):
-            share = f"{done}/{total}" if total else f"{done}"
-            self._write_line(f"{stage}: {share} {text}".rstrip())
+            share = f"{done}/{total} " if total else f"{done} "
+            self._write_line(f"{stage}: {share if bar else ''}{text}".rstrip())
 
     def table(
         self, event: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], /, **facts: object
@@ -107,24 +112,22 @@ class Events:
         self._told_s[stage] = now_s
         return True
 
-    def _move_bar(self, stage: str, done: int, total: int | None, text: str) -> None:
+    def _move_bar(self, stage: str, done: int, total: int | None, text: str, bar: bool) -> None:
         if self._bars is None:
-            self._bars = _new_bars(self._err)
+            self._bars = _new_bars(self._err, bar)
             self._bars.start()
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=total, text="")
         self._bars.update(self._tasks[stage], completed=done, total=total, text=text)
 
 
-def _new_bars(err: TextIO) -> "Progress":
+def _new_bars(err: TextIO, bar: bool) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=Console(file=err),
-    )
+    name, text = TextColumn("{task.description}"), TextColumn("{task.fields[text]}", markup=False)
+    console = Console(file=err)
+    if not bar:
+        return Progress(name, text, console=console)
+    how_far = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    return Progress(name, *how_far, text, console=console)

@@ -179,6 +179,10 @@ def stopping() -> Generator[threading.Event]:
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
+    except RenderliftError as error:
+        if stop.is_set():  # what was asked for is an end, and that is what came
+            error.exit_code = INTERRUPTED
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -101,7 +101,8 @@ def _play_once(
             session = playing[key]
             if _wait_until_due(session, frame, speed, stop):
                 return published
-            session.outlet.publish(replace(frame, session=session.session))
+            # The wall clock at capture is there for latency: what counts is when the frame leaves now.
+            session.outlet.publish(replace(frame, session=session.session, capture_time_ns=time.time_ns()))
             published += 1
             session.frames_left -= 1
             if session.frames_left == 0:

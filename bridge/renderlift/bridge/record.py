@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,10 +68,12 @@ class Recorder:
             RecordingError: not a folder, in use by another process, or not readable.
         """
         self.path = Path(path)
+        self._is_new = not self.path.exists()
         self._segment_bytes = segment_bytes
         self._segment: SegmentWriter | None = None
         self._in_flight: tuple[tuple[str, str], int] | None = None
         self._folder = _locked_folder(self.path)
+        self._last: dict[tuple[str, str], int] = {}
         try:
             self._last = self._recover()
         except BaseException:
@@ -127,7 +130,7 @@ class Recorder:
         return self._last.get((session, camera), -1)
 
     def close(self) -> None:
-        """End the recording. May be called twice.
+        """End the recording. May be called twice. A folder made for nothing is taken away again.
 
         Raises:
             RecordingError: no space for the last frame or the index. All earlier frames are
@@ -139,6 +142,10 @@ class Recorder:
             if segment:
                 _finish(segment)
         finally:
+            if self._is_new and not self._last:
+                with suppress(OSError):  # somebody else has put something there
+                    self.path.rmdir()
+            self._is_new = False
             if folder is not None:
                 os.close(folder)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from renderlift.bridge.clip import Render, identity
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import SetupError, install_fix
 
 EMBEDDED = "renderlift.model.render:load"
 # Packages of the model extra: one of these missing means that the extra is, not the renderer.
@@ -53,9 +53,7 @@ def _find(spec: str) -> Callable[..., Render]:
 def _not_importable(spec: str, module_name: str, error: ImportError) -> SetupError:
     missing = (error.name or "").partition(".")[0]
     if missing in _MODEL_PACKAGES:
-        return SetupError(
-            f"the renderer {spec} needs {missing}, which is not installed", fix="pip install 'renderlift[model]'"
-        )
+        return SetupError(f"the renderer {spec} needs {missing}, which is not installed", fix=install_fix("model"))
     if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(error.name):
         return SetupError(
             f"there is no module {error.name!r} for the renderer {spec}",

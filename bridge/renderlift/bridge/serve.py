@@ -134,28 +134,34 @@ def kept(
 ) -> Iterator[Frame | StreamEnd]:
     """Pass frames on once they are safe in the recording, and acknowledged.
 
-    While the disk is full, the engine waits and is told why.
+    While the disk is full, the engine waits and is told why; so is the user, once.
     """
     for frame in frames:
         if isinstance(frame, StreamEnd):
             yield frame
             continue
-        while not _is_written(frame, receiver, recorder, events):
+        told = ""
+        while error := _failure(frame, recorder):
+            if error.message != told:
+                events.tell("recording_waits", str(error), message=error.message, fix=error.fix)
+            told = error.message
+            receiver.report(frame, error)
             if stop.wait(RETRY_S):
                 return
+        if told:
+            events.tell("recording_goes_on", "The recording goes on.")
         receiver.acknowledge(frame)
         yield frame
 
 
-def _is_written(frame: Frame, receiver: Receiver, recorder: Recorder, events: Events) -> bool:
+def _failure(frame: Frame, recorder: Recorder) -> RecordingError | None:
+    """Write a frame; returns what prevents it."""
     try:
         recorder.write(frame)
         recorder.flush()
     except RecordingError as error:
-        events.tell("recording_waits", str(error), message=error.message, fix=error.fix)
-        receiver.report(frame, error)
-        return False
-    return True
+        return error
+    return None
 
 
 class _Works:
@@ -286,14 +292,14 @@ def _tell(events: Events, before: Sequence[StreamProgress], now: Sequence[Stream
     connected = {(row.session, row.camera) for row in before if row.connected}
     for row in now:
         names = {"engine": row.engine, "session": row.session, "camera": row.camera, "mode": row.mode}
-        name = f"{row.engine} ({row.camera}, {row.mode})"
+        name = f"{row.engine} {row.camera} {row.mode}"
         if row.connected and (row.session, row.camera) not in connected:
             events.tell("engine_came", f"{name} has come.", **names)
         if not row.connected and (row.session, row.camera) in connected:
             events.tell("engine_left", f"{name} has gone: {row}.", **names)
         if row.connected:
             total = row.received if row.mode is Mode.CAPTURE else None
-            events.progress(name, row.rendered, total, text=str(row))
+            events.progress(name, row.rendered, total, text=row.brief, bar=False)
     events.tell("streams", streams=now)
 
 

@@ -33,6 +33,21 @@ class StreamProgress:
     rendered_fps: float
     latency_ms: float | None  # median, from capture in the engine to the picture leaving the bridge
 
+    @property
+    def brief(self) -> str:
+        """For a line of a terminal, beside the names: 56 characters as a rule."""
+        parts = [
+            f"{self.received} in {self.received_fps:.1f}/s",
+            f"{self.rendered} lifted {self.rendered_fps:.1f}/s",
+        ]
+        if self.latency_ms is not None and self.mode is Mode.PREVIEW:
+            parts.append(f"{self.latency_ms:.0f} ms")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if self.dropped:
+            parts.append(f"{self.dropped} dropped")
+        return ", ".join(parts)
+
     def __str__(self) -> str:
         latency = f", {self.latency_ms:.0f} ms" if self.latency_ms is not None and self.mode is Mode.PREVIEW else ""
         dropped = f", {self.dropped} dropped" if self.dropped else ""

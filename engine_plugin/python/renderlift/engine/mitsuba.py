@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import SetupError, install_fix
 from renderlift.engine.photo import PERFECT, CameraResponse, photograph
 from renderlift.engine.scene import (
     FloatArray,
@@ -195,7 +195,7 @@ def _mitsuba() -> Any:
     try:
         mi: Any = importlib.import_module("mitsuba")
     except ImportError as error:
-        fix = "pip install 'renderlift[truth]', and for speed: apt-get install libllvm19 libatomic1"
+        fix = f"{install_fix('truth')}, and for speed: apt-get install libllvm19 libatomic1"
         raise SetupError(f"path tracing needs Mitsuba: {error}", fix=fix) from error
     mi.set_variant("llvm_ad_rgb" if library else "scalar_rgb")
     mi.set_log_level(mi.LogLevel.Error)
@@ -237,7 +237,7 @@ def _denoiser() -> Callable[[FloatArray, FloatArray, FloatArray, bool], FloatArr
     try:
         oidn: Any = importlib.import_module("pyoidn")
     except ImportError as error:
-        fix = "pip install 'renderlift[truth]', or pass denoise=False"
+        fix = f"{install_fix('truth')}, or pass denoise=False"
         raise SetupError(f"denoising needs pyoidn: {error}", fix=fix) from error
 
     def clean(light: FloatArray, albedo: FloatArray, normal: FloatArray, clean_guides: bool) -> FloatArray:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, TypeAlias
 
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import SetupError, install_fix
 
 Model: TypeAlias = Any
 Data: TypeAlias = Any
@@ -19,7 +19,7 @@ GL_FIX = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri"
 try:
     core: Any = importlib.import_module("mujoco")
 except ImportError as missing:
-    raise SetupError(f"MuJoCo cannot be imported: {missing}", fix="pip install 'renderlift[engines]'") from missing
+    raise SetupError(f"MuJoCo cannot be imported: {missing}", fix=install_fix("engines")) from missing
 
 
 def open_gl(height: int, width: int) -> Any:

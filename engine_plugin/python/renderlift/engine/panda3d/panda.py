@@ -8,7 +8,7 @@ import importlib
 import sys
 from typing import Any, TypeAlias
 
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import SetupError, install_fix
 
 NodePath: TypeAlias = Any
 GraphicsOutput: TypeAlias = Any
@@ -34,7 +34,7 @@ GL_FIX = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri"
 try:
     core: Any = importlib.import_module("panda3d.core")
 except ImportError as missing:
-    raise SetupError(f"Panda3D cannot be imported: {missing}", fix="pip install 'renderlift[engines]'") from missing
+    raise SetupError(f"Panda3D cannot be imported: {missing}", fix=install_fix("engines")) from missing
 
 _headless: GraphicsOutput = None
 _spare_buffers: dict[tuple[object, ...], list[GraphicsOutput]] = {}
