@@ -368,63 +368,120 @@ def enhance(
 @app.command()
 def pairs(
     dataset: Annotated[Path, typer.Argument(help="Folder of the dataset; going on if it is there.")],
-    seeds: Annotated[str | None, typer.Option(help="Scenes to make: 0:200, or 0:200,900000:900024.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Scenes of ours to make: 0:200, or 0:200,900000:900024.", metavar="RANGES")
+    ] = None,
+    recording: Annotated[
+        Path | None, typer.Option("--from", help="Or: make pairs of this recording, or of a dataset's.")
+    ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of a scene.", rich_help_panel="Scenes")] = 5,
     size: Size = "448x256",
-    samples: Annotated[int, typer.Option(min=1, help="Light paths per pixel.", rich_help_panel="Scenes")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="Light paths per pixel of a photo.")] = 8,
     kinds: Annotated[
         str | None,
         typer.Option(help="Dealt out in turn: any, room, courtyard, street, workshop.", rich_help_panel="Scenes"),
     ] = None,
     exposure_jitter: Annotated[
-        float, typer.Option(min=0, help="Photos are off by up to so many stops.", rich_help_panel="Scenes")
+        float, typer.Option(min=0, max=4, help="Photos are off by up to so many stops.", rich_help_panel="Scenes")
     ] = 0.0,
     vignette: Annotated[
         float, typer.Option(min=0, max=0.9, help="Light that corners lose, 0 to 0.9.", rich_help_panel="Scenes")
     ] = 0.0,
     aperture_mm: Annotated[
-        float, typer.Option(min=0, help="Of the photos' lens; 0 = all is sharp.", rich_help_panel="Scenes")
+        float, typer.Option(min=0, max=200, help="Of the lens; 0 = all is sharp.", rich_help_panel="Scenes")
     ] = 0.0,
     maker: Annotated[
-        str | None,
-        typer.Option(help="module:function that makes scenes of yours.", rich_help_panel="Scenes"),
+        str | None, typer.Option(help="module:function that makes scenes of yours.", rich_help_panel="Scenes")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
-    shard: Annotated[str, typer.Option(help="2/4: the second of four machines' share.", metavar="I/N")] = "1/1",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes that work side by side.", rich_help_panel="Scenes")
+    ] = 1,
+    shard: Annotated[
+        str, typer.Option(help="2/4: the second of four machines.", metavar="I/N", rich_help_panel="Scenes")
+    ] = "1/1",
+    anchors: Annotated[
+        str,
+        typer.Option(
+            help="Photos of each clip's ends: path_tracer, embedded, a folder, module:function.",
+            rich_help_panel="Anchors",
+        ),
+    ] = "path_tracer",
+    scene: Annotated[
+        str | None,
+        typer.Option(help="That was recorded, for the path tracer: demo, random:7.", rich_help_panel="Anchors"),
+    ] = None,
+    propagate: Annotated[
+        str,
+        typer.Option(help="How they reach the rest: flow, or module:function.", rich_help_panel="Anchors"),
+    ] = "flow",
+    length: Annotated[int, typer.Option(min=3, help="Frames of a clip.", rich_help_panel="Anchors")] = 17,
+    number: Annotated[
+        int, typer.Option(min=0, max=999_999, help="Of the first clip's folder.", rich_help_panel="Anchors")
+    ] = 0,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="What to reject, e.g. warp=2; may be repeated.", rich_help_panel="Anchors"),
+    ] = None,
+    keep_all: Annotated[
+        bool, typer.Option("--keep-all", help="Reject nothing.", rich_help_panel="Anchors")
+    ] = False,
+    render: Annotated[
+        str, typer.Option(help="Paints what flow carries anchors over.", rich_help_panel="Anchors")
+    ] = "identity",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Make pairs of render and photo to train and measure on.
 
-    Scenes are built in code from their seed, rendered by Panda3D and photographed by a path tracer. Those from
-    seed 900000 on are held out: never trained on. Interrupted or killed, the same command goes on.
+    With --seeds: scenes built in code, rendered by Panda3D and photographed by a path tracer. Those from seed
+    900000 on are held out: never trained on.
+
+    With --from: photos of the first and last frame of each clip of a recording, carried over the frames
+    between, measured, and kept or rejected.
+
+    Interrupted or killed, the same command goes on where it stopped.
 
         renderlift pairs dataset --seeds 0:200,900000:900024 --jobs 2
 
-        renderlift pairs dataset --seeds 900100:900112 --kinds workshop
+        renderlift pairs dataset2 --from take1 --anchors photos
     """
+    if (seeds is None) == (recording is None):
+        raise typer.BadParameter("one of --seeds and --from is needed")
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
-        from renderlift.bridge.by_name import load_function
+        from renderlift.bridge.pairs import anchored_pairs, truth_pairs
 
-        if seeds is None:
-            raise typer.BadParameter("--seeds is needed")
-        make = "renderlift.model.pairs.make"
-        chosen = load_function(make, "share_of", extra="train")(
-            load_function(make, "parse_seeds", extra="train")(seeds), shard
-        )
-        given = {
-            "samples": samples,
-            "kinds": kinds.split(",") if kinds else None,
-            "exposure_jitter": exposure_jitter or None,
-            "vignette": vignette or None,
-            "aperture_mm": aperture_mm or None,
-        }
-        width, height = (int(side) for side in size.split("x"))
-        recipe = load_function(make, "recipe_of", extra="train")(maker, frames, height, width, given)
-        whole = load_function("renderlift.model.pairs.command", "truth_pairs", extra="train")(
-            dataset, chosen, recipe, jobs=jobs, talk=events
-        )
-        if not whole:
+        if recording is not None:
+            asked = {
+                "anchors": anchors,
+                "propagate": propagate,
+                "lift": render,
+                "length": length,
+                "number": number,
+                "scene": scene,
+                "samples": samples,
+                "keep_all": keep_all,
+            }
+            done = anchored_pairs(dataset, recording, asked=asked, renderer={}, limits=limit or [], events=events)
+        else:
+            given = {
+                "samples": samples,
+                "kinds": kinds.split(",") if kinds else None,
+                "exposure_jitter": exposure_jitter,
+                "vignette": vignette,
+                "aperture_mm": aperture_mm,
+            }
+            done = truth_pairs(
+                dataset,
+                seeds or "",
+                shard,
+                maker=maker,
+                frames=frames,
+                size=size,
+                options=given,
+                jobs=jobs,
+                events=events,
+            )
+        if not done:
             raise typer.Exit(LOSSY)
 
 

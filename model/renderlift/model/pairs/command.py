@@ -2,11 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
+from renderlift.bridge.clip import Render
+from renderlift.bridge.errors import SetupError
+from renderlift.bridge.record import summarize
+from renderlift.model.pairs.anchor_pairs import REJECTED, Fate, Source, anchor_pairs, limits_from, sources
+from renderlift.model.pairs.anchors import PATH_TRACER, from_folder, path_tracer
 from renderlift.model.pairs.describe import CARD_NAME, SHEET_NAME, describe
+from renderlift.model.pairs.find import find
+from renderlift.model.pairs.ledger import open_dataset
 from renderlift.model.pairs.make import Made, Recipe, make_pairs
+from renderlift.model.pairs.propagate import Propagate, along_flow
 from renderlift.model.pairs.scene_folder import Outcome
 from renderlift.model.training.talk import Talk
 
@@ -38,6 +48,107 @@ def truth_pairs(dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: in
     text = f"{_counts(counted)} in {dataset}; look at {dataset / SHEET_NAME}"
     talk.tell("pairs_made", text, dataset=dataset, counts=dict(counted), files=files)
     return not counted[Outcome.FAILED]
+
+
+@dataclass(frozen=True)
+class AnchorRequest:
+    """What `renderlift pairs DATASET --from RECORDING` was asked for."""
+
+    anchors: str  # path_tracer, a folder, or the name of the renderer that is the editor
+    propagate: str  # flow, or module:function, which returns a Propagate
+    lift: str  # name of the renderer that paints what is between the anchors, for flow
+    length: int
+    number: int  # of the first scene
+    scene: str | None = None  # that the path tracer shall trace; else what the recording's scene.json says
+    samples: int = 8
+    limits: Sequence[str] = ()  # NAME=VALUE
+    keep_all: bool = False
+
+
+def anchored_pairs(
+    dataset: Path, recording: Path, request: AnchorRequest, load_render: Callable[[str], Render], *, talk: Talk
+) -> bool:
+    """Make pairs of a recording, or of each recording of a dataset, from anchors; with progress.
+
+    Args:
+        load_render: gives the renderer of a name, with the user's options.
+
+    Returns:
+        whether any pair came of it, now or in an earlier run.
+
+    Raises:
+        SetupError, RecordingError, RenderError: as `anchor_pairs`.
+    """
+    limits = limits_from(request.limits)
+    found = sources(recording, request.number)
+    anchors = Path(request.anchors).name if Path(request.anchors).is_dir() else request.anchors
+    how = {"anchors": anchors, "propagate": request.propagate, "lift": request.lift}
+    kept = "everything" if request.keep_all else asdict(limits)
+    open_dataset(dataset, kind="anchor pairs", recipe={**how, "length": request.length, "limits": kept})
+    load = cache(load_render)
+    propagate = _propagator(request, load)
+    counted: Counter[Fate] = Counter()
+    clips_there = sum(_clip_count(source, request.length) for source in found)
+    talk.progress("clips", 0, clips_there)
+    for source in found:
+        made = anchor_pairs(
+            dataset,
+            source,
+            _editor(request, source, load),
+            propagate,
+            length=request.length,
+            limits=None if request.keep_all else limits,
+            facts=how | {name: source.facts[name] for name in ("kind", "seed") if name in source.facts},
+        )
+        for candidate in made:
+            counted[candidate.fate] += 1
+            if candidate.fate is Fate.REJECTED and candidate.verdict:
+                reasons = list(candidate.verdict.reasons)
+                talk.tell(
+                    "rejected",
+                    f"{candidate.name} rejected: {'; '.join(reasons)}",
+                    scene=candidate.name,
+                    reasons=reasons,
+                )
+            talk.progress("clips", counted.total(), clips_there, text=_fates(counted))
+    there = counted[Fate.KEPT] + counted[Fate.THERE]
+    if there and any(dataset.glob("[0-9]" * 6)):
+        describe(dataset)
+    text = f"{_fates(counted)}, in {dataset}"
+    talk.tell("anchor_pairs_made", text, dataset=dataset, counts=dict(counted), rejections=dataset / REJECTED)
+    return there > 0
+
+
+def _editor(request: AnchorRequest, source: Source, load: Callable[[str], Render]) -> Render:
+    if request.anchors == PATH_TRACER:
+        scene = request.scene or source.facts.get("scene")
+        if not isinstance(scene, str):
+            raise SetupError(
+                "the path tracer does not know which scene was recorded", fix="Name it: --scene random:7, or demo."
+            )
+        ours = (
+            {} if request.scene else {key: source.facts[key] for key in ("frames", "kind") if key in source.facts}
+        )
+        return path_tracer(scene, samples=request.samples, **ours)
+    if Path(request.anchors).is_dir():
+        return from_folder(Path(request.anchors))
+    return load(request.anchors)
+
+
+def _propagator(request: AnchorRequest, load: Callable[[str], Render]) -> Propagate:
+    if request.propagate == "flow":
+        return along_flow(load(request.lift))
+    return find(request.propagate, "the propagator")()
+
+
+def _clip_count(source: Source, length: int) -> int:
+    streams = summarize(source.recording).streams
+    return sum(-(-(last - first + 1) // length) for stream in streams for first, last in stream.runs)
+
+
+def _fates(counted: Counter[Fate]) -> str:
+    words = {Fate.KEPT: "kept", Fate.REJECTED: "rejected", Fate.THERE: "there before", Fate.SHORT: "too short"}
+    return ", ".join(f"{counted[fate]} {word}" for fate, word in words.items() if counted[fate]) or "none"
 
 
 def _tell(made: Made, talk: Talk) -> None:

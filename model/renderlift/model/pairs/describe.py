@@ -134,7 +134,7 @@ def _rejections(dataset: Path) -> list[str]:
     files = sorted((dataset / "rejected").glob("*.json"))
     if not files:
         return []
-    reasons = Counter(reason for path in files for reason in read_json(path).get("reasons", []))
+    reasons = Counter(str(reason).split()[0] for path in files for reason in read_json(path).get("reasons", []))
     return [
         "",
         f"{len(files)} candidates were rejected; `rejected/` says why, each with a picture.",

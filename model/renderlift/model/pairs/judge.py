@@ -50,7 +50,7 @@ class Verdict:
 _ABOVE = frozenset({"edges", "sharpness"})
 
 
-def judge(clip: Clip, video: Video, limits: Limits = Limits()) -> Verdict:  # noqa: B008 - frozen
+def judge(clip: Clip, video: Video, limits: Limits = Limits()) -> Verdict:
     """Measure a video (T, H, W, 3) of a clip and hold it against the limits.
 
     What needs a channel that the clip lacks (flow, ids, albedo) is left out.

@@ -61,14 +61,16 @@ def _blended(
     carried: list[tuple[NDArray[np.float32], Trace, float]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean difference (H, W, 3) of the anchors that show a point, and how well it is known (H, W) in [0, 1]."""
-    total, weight = np.float32(0), np.float32(0)
-    known = np.float32(0)
+    total = np.zeros_like(carried[0][0])
+    weight = np.zeros(total.shape[:2], np.float32)
+    known = np.zeros_like(weight)
     for difference, trace, nearness in carried:
-        seen = cv2.GaussianBlur(trace.seen.astype(np.float32), (0, 0), _FEATHER_PX) * trace.seen
-        total = total + nearness * seen[..., None] * trace.fetch(difference)
-        weight = weight + nearness * seen
-        known = np.maximum(known, seen)
-    return np.asarray(total / np.maximum(weight, 1e-6)[..., None], np.float32), np.asarray(known, np.float32)
+        soft = cv2.GaussianBlur(trace.seen.astype(np.float32), (0, 0), _FEATHER_PX)
+        seen = np.asarray(soft * trace.seen, np.float32)
+        total += np.float32(nearness) * seen[..., None] * trace.fetch(difference)
+        weight += np.float32(nearness) * seen
+        known = np.asarray(np.maximum(known, seen))
+    return np.asarray(total / np.maximum(weight, 1e-6)[..., None], np.float32), known
 
 
 def _spread(change: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:

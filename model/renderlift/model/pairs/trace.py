@@ -28,7 +28,8 @@ class Trace:
 
     def fetch(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """(H, W, C) of the anchor's frame, moved to this one; meaningless where nothing is seen."""
-        return np.asarray(cv2.remap(picture, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        moved = cv2.remap(picture, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.float32)
 
 
 def traces_to(clip: Clip, anchor: int) -> list[Trace]:

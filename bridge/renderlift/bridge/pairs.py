@@ -1,0 +1,71 @@
+"""`renderlift pairs`: hands what the user typed to the model's makers of pairs, which are loaded by name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from renderlift.bridge.by_name import load_function
+from renderlift.bridge.errors import SetupError
+from renderlift.bridge.events import Events
+from renderlift.bridge.renderer import load_renderer
+
+_MAKE, _COMMAND = "renderlift.model.pairs.make", "renderlift.model.pairs.command"
+
+
+def truth_pairs(
+    dataset: Path,
+    seeds: str,
+    shard: str,
+    *,
+    maker: str | None,
+    frames: int,
+    size: str,
+    options: Mapping[str, Any],
+    jobs: int,
+    events: Events,
+) -> bool:
+    """Make scenes by seed. Gives whether all of them are there now.
+
+    Args:
+        options: for the maker; None and 0 are left to its own defaults.
+
+    Raises:
+        SetupError: wrong seeds or options, or something is not installed.
+        RecordingError: the folder holds another dataset, or the disk is full.
+    """
+    parse_seeds, share_of, recipe_of = (
+        load_function(_MAKE, name, extra="train") for name in ("parse_seeds", "share_of", "recipe_of")
+    )
+    width, height = (int(side) for side in size.split("x"))
+    recipe = recipe_of(maker, frames, height, width, {name: value or None for name, value in options.items()})
+    make = load_function(_COMMAND, "truth_pairs", extra="train")
+    return bool(make(dataset, share_of(parse_seeds(seeds), shard), recipe, jobs=jobs, talk=events))
+
+
+def anchored_pairs(
+    dataset: Path,
+    recording: Path,
+    *,
+    asked: Mapping[str, Any],
+    renderer: Mapping[str, Any],
+    limits: Sequence[str],
+    events: Events,
+) -> bool:
+    """Make pairs of a recording from anchors. Gives whether any came of it.
+
+    Args:
+        asked: the fields of `renderlift.model.pairs.command.AnchorRequest`.
+        renderer: options of renderers.
+
+    Raises:
+        SetupError, RecordingError, RenderError: as there.
+    """
+    if not recording.exists():
+        raise SetupError(f"there is no recording at {recording}", fix="Record one: renderlift capture, or record.")
+    request = load_function(_COMMAND, "AnchorRequest", extra="train")(limits=tuple(limits), **asked)
+    make = load_function(_COMMAND, "anchored_pairs", extra="train")
+
+    def load(name: str) -> Any:
+        return load_renderer(name, renderer if name != "identity" else {})
+
+    return bool(make(dataset, recording, request, load, talk=events))
