@@ -32,7 +32,7 @@ public class Renderlift : ModuleRules
 		}
 		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "include"));
 		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "src"));
-		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "third_party"));
+		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "third_party", "xxhash"));
 
 		PublicDependencyModuleNames.AddRange(new string[] { "Core", "CoreUObject", "Engine", "DeveloperSettings" });
 		PrivateDependencyModuleNames.AddRange(new string[] { "Projects", "RenderCore", "Renderer", "RHI", "RenderliftZmq" });

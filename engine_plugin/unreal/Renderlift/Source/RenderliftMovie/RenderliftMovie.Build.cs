@@ -9,6 +9,6 @@ public class RenderliftMovie : ModuleRules
 		PCHUsage = PCHUsageMode.UseExplicitOrSharedPCHs;
 		CppStandard = CppStandardVersion.Cpp20;
 		PublicDependencyModuleNames.AddRange(new string[] { "Core", "CoreUObject", "Engine", "MovieRenderPipelineCore" });
-		PrivateDependencyModuleNames.AddRange(new string[] { "MovieRenderPipelineSettings", "Renderlift" });
+		PrivateDependencyModuleNames.AddRange(new string[] { "ImageWriteQueue", "LevelSequence", "MovieScene", "Renderlift", "TimeManagement" });
 	}
 }

@@ -10,6 +10,6 @@ public class RenderliftMovieGraph : ModuleRules
 		PCHUsage = PCHUsageMode.UseExplicitOrSharedPCHs;
 		CppStandard = CppStandardVersion.Cpp20;
 		PublicDependencyModuleNames.AddRange(new string[] { "Core", "CoreUObject", "Engine", "MovieRenderPipelineCore" });
-		PrivateDependencyModuleNames.AddRange(new string[] { "Renderlift" });
+		PrivateDependencyModuleNames.AddRange(new string[] { "ImageWriteQueue", "LevelSequence", "MovieScene", "Renderlift", "TimeManagement" });
 	}
 }

@@ -10,6 +10,13 @@
 
 #define RENDERLIFT_SUBSCRIBE_HAS_VIEW (!UE_VERSION_OLDER_THAN(5, 5, 0))
 
+// A mask that was an enumerator until 5.4 and is a constant beside the enum since.
+#if UE_VERSION_OLDER_THAN(5, 5, 0)
+#define RENDERLIFT_TEST_CONTEXT EAutomationTestFlags::ApplicationContextMask
+#else
+#define RENDERLIFT_TEST_CONTEXT EAutomationTestFlags_ApplicationContextMask
+#endif
+
 namespace RenderliftEngineVersion
 {
 	/** The picture that a post-process callback is handed, as a whole texture and the view's rectangle in it. */

@@ -1,5 +1,6 @@
 // Copyright The Renderlift authors. SPDX-License-Identifier: Apache-2.0
 
+#include "HAL/FileManager.h"
 #include "HAL/IConsoleManager.h"
 #include "HAL/PlatformProcess.h"
 #include "Interfaces/IPluginManager.h"
@@ -50,11 +51,18 @@ public:
 		AddShaderSourceDirectoryMapping(TEXT("/Plugin/Renderlift"), FPaths::Combine(PluginFolder, TEXT("Shaders")));
 #if PLATFORM_WINDOWS
 		// Linked with delayed loading: Windows would look for it beside the executable, not in the plugin.
-		const FString Library = FPaths::Combine(PluginFolder, TEXT("Binaries/ThirdParty/Win64/libzmq.dll"));
-		Zmq = FPlatformProcess::GetDllHandle(*Library);
-		if (!Zmq)
+		const FString Folder = FPaths::Combine(PluginFolder, TEXT("Binaries/ThirdParty/Win64"));
+		TArray<FString> Names;
+		IFileManager::Get().FindFiles(Names, *FPaths::Combine(Folder, TEXT("*.dll")), true, false);
+		FPlatformProcess::PushDllDirectory(*Folder);  // they may need each other
+		for (const FString& Name : Names)
 		{
-			UE_LOG(LogRenderlift, Error, TEXT("%s cannot be loaded. Make the plugin anew with assemble.py."), *Library);
+			Libraries.Add(FPlatformProcess::GetDllHandle(*FPaths::Combine(Folder, Name)));
+		}
+		FPlatformProcess::PopDllDirectory(*Folder);
+		if (Names.Num() == 0 || Libraries.Contains(nullptr))
+		{
+			UE_LOG(LogRenderlift, Error, TEXT("libzmq cannot be loaded from %s. Make the plugin anew with assemble.py."), *Folder);
 		}
 #endif
 	}
@@ -63,9 +71,9 @@ public:
 	{
 		FCoreDelegates::OnEnginePreExit.RemoveAll(this);
 		FRenderliftCapture::Get().Stop();
-		if (Zmq)
+		for (void* const Library : Libraries)
 		{
-			FPlatformProcess::FreeDllHandle(Zmq);
+			FPlatformProcess::FreeDllHandle(Library);
 		}
 	}
 
@@ -75,7 +83,7 @@ private:
 		FRenderliftCapture::Get().Stop();
 	}
 
-	void* Zmq = nullptr;
+	TArray<void*> Libraries;
 };
 
 IMPLEMENT_MODULE(FRenderliftModule, Renderlift)

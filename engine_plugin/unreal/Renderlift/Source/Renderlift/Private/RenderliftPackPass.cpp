@@ -10,7 +10,6 @@
 #include "RenderGraphBuilder.h"
 #include "RenderGraphUtils.h"
 #include "RenderliftEngineVersion.h"
-#include "SceneTextureParameters.h"
 #include "SceneTexturesConfig.h"
 #include "SceneView.h"
 #include "ScreenPass.h"
@@ -243,9 +242,9 @@ namespace RenderliftPackPass
 	bool HasPlainGBuffer()
 	{
 		// Until 5.6 Substrate always has a layout of its own; later it can also fill the ordinary G-buffer (format 0).
-		static const bool bSubstrateLayout =
+		const bool bSubstrateLayout =
 			SettingOr(TEXT("r.Substrate"), 0) != 0 && SettingOr(TEXT("r.Substrate.GBufferFormat"), 1) != 0;
-		static const bool bForward = SettingOr(TEXT("r.ForwardShading"), 0) != 0;
+		const bool bForward = SettingOr(TEXT("r.ForwardShading"), 0) != 0;
 		return !bSubstrateLayout && !bForward;
 	}
 

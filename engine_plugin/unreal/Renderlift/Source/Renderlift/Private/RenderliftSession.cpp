@@ -90,7 +90,7 @@ bool FRenderliftSession::Publish(const renderlift::FrameView& Frame)
 	}
 	if (Done.error().kind != renderlift::ErrorKind::cancelled)
 	{
-		UE_LOG(LogRenderlift, Error, TEXT("Frame %lld was not sent: %s"), Frame.index, *Told(Done.error()).ToString());
+		UE_LOG(LogRenderlift, Error, TEXT("Frame %lld was not sent: %s"), int64(Frame.index), *Told(Done.error()).ToString());
 	}
 	return true;
 }

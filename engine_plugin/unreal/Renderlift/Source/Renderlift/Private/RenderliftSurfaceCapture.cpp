@@ -60,7 +60,7 @@ void FRenderliftSurfaceCapture::Prepare(FSurface& Surface, ESceneCaptureSource W
 {
 	if (!Surface.Target)
 	{
-		Surface.Target.Reset(NewObject<UTextureRenderTarget2D>(GetTransientPackage()));
+		Surface.Target.Reset(NewObject<UTextureRenderTarget2D>());
 		Surface.Target->RenderTargetFormat = RTF_RGBA16f;
 		Surface.Target->InitAutoFormat(uint32(Size.X), uint32(Size.Y));
 	}

@@ -82,6 +82,8 @@ public:
 
 	FRenderliftCapture();
 	~FRenderliftCapture();
+	FRenderliftCapture(const FRenderliftCapture&) = delete;
+	FRenderliftCapture& operator=(const FRenderliftCapture&) = delete;
 
 	/** Starts, or says in OutProblem why not. A running capture is ended first. Never waits for the bridge. */
 	bool Start(const FRenderliftSource& Source, FText& OutProblem);

@@ -5,7 +5,6 @@
 #include "Editor.h"
 #include "LevelEditorViewport.h"
 #include "Misc/MessageDialog.h"
-#include "Misc/ScopedSlowTask.h"
 #include "SceneViewExtension.h"
 #include "UObject/ObjectSaveContext.h"
 #include "UnrealClient.h"

@@ -18,12 +18,12 @@ int32 SRenderliftPicture::OnPaint(const FPaintArgs& Args, const FGeometry& Allot
 	const FWidgetStyle& InWidgetStyle, bool bParentEnabled) const
 {
 	const FSlateBrush* const Brush = Texture->Brush();
-	const FVector2D Room = FVector2D(AllottedGeometry.GetLocalSize());
+	const FVector2D Room = AllottedGeometry.GetLocalSize();
 	if (!Brush || Room.X < 1.0 || Room.Y < 1.0)
 	{
 		return LayerId;
 	}
-	const FVector2D Picture = FVector2D(Brush->ImageSize);
+	const FVector2D Picture = Brush->ImageSize;
 	const double Scale = FMath::Min(Room.X / Picture.X, Room.Y / Picture.Y);
 	const FVector2D Size = Picture * Scale;
 	const FVector2D Corner = (Room - Size) * 0.5;
@@ -42,5 +42,9 @@ int32 SRenderliftPicture::OnPaint(const FPaintArgs& Args, const FGeometry& Allot
 FVector2D SRenderliftPicture::ComputeDesiredSize(float) const
 {
 	const FSlateBrush* const Brush = Texture->Brush();
-	return Brush ? FVector2D(Brush->ImageSize) : FVector2D(320.0, 180.0);
+	if (!Brush)
+	{
+		return FVector2D(320.0, 180.0);
+	}
+	return Brush->ImageSize;
 }

@@ -67,7 +67,7 @@ void URenderliftMovieOutput::SetupForPipelineImpl(UMoviePipeline* InPipeline)
 	if (!FRenderliftCapture::Get().Start(Source, Problem))
 	{
 		UE_LOG(LogRenderliftMovie, Error, TEXT("%s"), *Problem.ToString());
-		InPipeline->Shutdown(true);
+		InPipeline->RequestShutdown(true);
 	}
 }
 

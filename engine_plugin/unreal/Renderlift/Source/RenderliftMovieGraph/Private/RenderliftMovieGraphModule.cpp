@@ -4,10 +4,12 @@
 
 #include "Containers/Ticker.h"
 #include "Engine/World.h"
+#include "Graph/MovieGraphBlueprintLibrary.h"
 #include "Graph/MovieGraphConfig.h"
 #include "Graph/MovieGraphPipeline.h"
 #include "Modules/ModuleManager.h"
 #include "MoviePipelineQueue.h"
+#include "MovieRenderPipelineDataTypes.h"
 #include "RenderliftCapture.h"
 #include "RenderliftMovieGraphOutput.h"
 #include "SceneInterface.h"
@@ -30,7 +32,7 @@ namespace
 	bool HoldsOurNode(const UMovieGraphPipeline& Pipeline)
 	{
 		const UMovieGraphEvaluatedConfig* const Config = TimeDataOf(Pipeline).EvaluatedConfig;
-		if (!Config || Pipeline.GetPipelineState() != EMovieRenderPipelineState::ProducingFrames)
+		if (!Config || UMovieGraphBlueprintLibrary::GetPipelineState(&Pipeline) != EMovieRenderPipelineState::ProducingFrames)
 		{
 			return false;
 		}
@@ -99,7 +101,7 @@ private:
 			Begin(*Pipeline);
 		}
 		// A pipeline that has left its last frame behind finishes once the capture is settled, and only then ends here.
-		if (bOurs && (!Current.IsValid() || Current->GetPipelineState() == EMovieRenderPipelineState::Finished))
+		if (bOurs && (!Current.IsValid() || UMovieGraphBlueprintLibrary::GetPipelineState(Current.Get()) == EMovieRenderPipelineState::Finished))
 		{
 			bOurs = false;
 			FRenderliftCapture::Get().Stop(FText::GetEmpty(), PatienceSeconds);

@@ -11,19 +11,22 @@ public class RenderliftZmq : ModuleRules
 		Type = ModuleType.External;
 		PublicSystemIncludePaths.Add(Path.Combine(ModuleDirectory, "include"));
 
+		string LibraryDirectory = Path.Combine(ModuleDirectory, "lib", Target.Platform.ToString());
 		if (Target.Platform == UnrealTargetPlatform.Win64)
 		{
-			string Dll = Path.Combine(ModuleDirectory, "lib", "Win64", "libzmq.dll");
-			PublicAdditionalLibraries.Add(Path.Combine(ModuleDirectory, "lib", "Win64", "libzmq.lib"));
-			// Loaded by RenderliftModule from the plugin's own folder, before the first call.
-			PublicDelayLoadDLLs.Add("libzmq.dll");
-			RuntimeDependencies.Add("$(PluginDir)/Binaries/ThirdParty/Win64/libzmq.dll", Dll);
+			PublicAdditionalLibraries.AddRange(Directory.GetFiles(LibraryDirectory, "*.lib"));
+			foreach (string Dll in Directory.GetFiles(LibraryDirectory, "*.dll"))
+			{
+				// Loaded by RenderliftModule from the plugin's own folder, before the first call.
+				PublicDelayLoadDLLs.Add(Path.GetFileName(Dll));
+				RuntimeDependencies.Add("$(PluginDir)/Binaries/ThirdParty/Win64/" + Path.GetFileName(Dll), Dll);
+			}
 		}
 		else if (Target.Platform == UnrealTargetPlatform.Linux)
 		{
-			string Library = Path.Combine(ModuleDirectory, "lib", "Linux", "librenderlift_zmq.so");
+			string Library = Path.Combine(LibraryDirectory, "librenderlift_zmq.so");
 			PublicAdditionalLibraries.Add(Library);
-			PublicRuntimeLibraryPaths.Add(Path.GetDirectoryName(Library));
+			PublicRuntimeLibraryPaths.Add(LibraryDirectory);
 			RuntimeDependencies.Add(Library);
 		}
 	}
