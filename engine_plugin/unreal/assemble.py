@@ -3,8 +3,8 @@
 
     python engine_plugin/unreal/assemble.py --engine 5.6 --out MyProject/Plugins
 
-The result is one folder, Renderlift, that builds in any project of that engine version. Needs nothing but Python, and
-on Linux, unless --libzmq is given, CMake and a C++ compiler for libzmq.
+The result is one folder, Renderlift, that builds in any project of that engine version. Needs nothing but Python,
+and on Linux CMake and a C++ compiler for libzmq.
 """
 
 import argparse
