@@ -1,7 +1,7 @@
 """Unreal's axes, ids and names as the plugin's own C++ turns them, held against docs/conventions.md.
 
-The expectation is made by another route: points go through Unreal's view and projection as Unreal defines them (rows,
-left-handed, centimetres, reversed depth), and must land where our pose and intrinsics say.
+The expectation is made by another route: points go through Unreal's view and projection as Unreal defines them
+(rows, left-handed, centimetres, reversed depth), and must land where our pose and intrinsics say.
 """
 
 import subprocess

@@ -1,7 +1,8 @@
 """Syntax and types of the adapter, held against declarations of our own of the engine's symbols that it uses.
 
 It shows that the plugin is C++20, that it calls what it believes the engine to have with arguments that fit, in
-every version that differs, and that it fits the core's real headers. It cannot show that the engine is as we believe.
+every version that differs, and that it fits the core's real headers. It cannot show that the engine is as we
+believe.
 """
 
 import re
