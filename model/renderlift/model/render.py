@@ -92,7 +92,7 @@ def load(
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
-    fitting = _preset(preset, facts, folder, place)
+    fitting = choose_preset(preset, facts, folder, place)
     pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, ("transformer",)))
     settings = RenderSettings(
         steps=steps or facts.steps,
@@ -178,7 +178,8 @@ def _with_adapter(
     )
 
 
-def _preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
+def choose_preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
+    """The preset called `name`; "auto": the fastest that fits the GPU that is there."""
     if name != "auto":
         return presets.named(name)
     if facts is EMBEDDED_FACTS or device.type != "cuda":

@@ -181,6 +181,7 @@ def wan_a14b(bases: Path) -> Path:
 def wan_vace(bases: Path) -> Path:
     torch.manual_seed(0)
     transformer = WanVACETransformer3DModel(**wan_sizes(), vace_layers=[0], vace_in_channels=96)
+    transformer.vace_blocks[0].proj_out.weight.data *= 20  # or its control would not show in eight bits
     pipeline = WanVACEPipeline(
         transformer=transformer,
         vae=wan_autoencoder(),

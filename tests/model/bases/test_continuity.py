@@ -1,0 +1,132 @@
+"""Long clips: windows that go on from each other, one look, nothing carried over a cut."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from renderlift.bridge.clip import Before, Clip, Video, clips, stack
+from renderlift.bridge.frame import CameraPose, Channel
+from renderlift.bridge.join import join_clip
+from renderlift.model.colour import held_to, look_of
+from renderlift.model.continuity import continuous, windows
+
+Shot = Callable[..., Clip]
+
+
+def brighter(clip: Clip, known: Mapping[int, np.ndarray]) -> Video:
+    return (clip.channels[Channel.RGB].astype(int) * 0.8 + 40).astype(np.uint8)
+
+
+class Drifting:
+    """A base whose every window is a little redder and less blue than the pictures that it goes on from."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def __call__(self, clip: Clip, known: Mapping[int, np.ndarray]) -> Video:
+        self.seen.append((tuple(f.index for f in clip.frames), tuple(known)))
+        video = brighter(clip, known).astype(float)
+        if known:
+            place = min(known)
+            video += known[place].mean((0, 1)) - video[place].mean((0, 1)) + np.array([6, 0, -3])
+        return video.clip(0, 255).astype(np.uint8)
+
+
+def jumping(clip: Clip, at: int) -> Clip:
+    """The same frames, with the camera elsewhere from frame `at` on."""
+    pose = np.eye(4)
+    pose[0, 3] = 100.0
+    moved = [
+        replace(f, camera=CameraPose(pose @ f.camera.world_from_camera, f.camera.image_from_camera))
+        if f.index >= at
+        else f
+        for f in clip.frames
+    ]
+    return stack(moved)
+
+
+def test_windows_see_the_finished_pictures_of_the_frames_they_share(shot: Shot) -> None:
+    base = Drifting()
+    video = continuous(base, window=9, overlap=3, takes_before=True, anchors={})(shot(21))
+    assert len(video) == 21
+    assert base.seen[0][1] == ()
+    assert [known for _, known in base.seen[1:]] == [(0, 1, 2)] * (len(base.seen) - 1)
+
+
+def test_colour_does_not_drift_over_twenty_windows(shot: Shot) -> None:
+    clip = shot(9 + 19 * 6)
+    wanted = brighter(clip, {})[-6:].astype(float).mean((0, 1, 2))
+    held = continuous(Drifting(), window=9, overlap=3, takes_before=True, anchors={})(clip)
+    loose, tail = Drifting(), None
+    for part in windows(clip, 9, 3):
+        video = loose(part, dict(enumerate(tail)) if tail is not None else {})
+        tail = video[-3:]
+    drift_held = abs(held[-6:].astype(float).mean((0, 1, 2)) - wanted).max()
+    drift_loose = abs(video[-6:].astype(float).mean((0, 1, 2)) - wanted).max()
+    assert drift_loose > 30
+    assert drift_held < 0.25 * drift_loose
+
+
+def test_one_transform_serves_a_whole_window_so_it_cannot_flicker(shot: Shot) -> None:
+    clip = shot(9)
+    engine, picture = clip.channels[Channel.RGB], brighter(clip, {})
+    anchor = look_of(engine, picture)
+    assert anchor is not None
+    shifted = (picture.astype(int) + np.array([30, 0, -20])).clip(0, 255).astype(np.uint8)
+    mended = held_to(anchor, engine, shifted)
+    assert abs(mended.astype(int) - picture).mean() < 3
+    change = (mended.astype(int) - shifted).mean((1, 2))
+    assert np.ptp(change, axis=0).max() < 3
+
+
+def test_pictures_that_have_nothing_in_common_are_left_alone(shot: Shot) -> None:
+    engine = shot(5).channels[Channel.RGB]
+    noise = np.random.default_rng(0).integers(0, 256, engine.shape, dtype=np.uint8)
+    assert look_of(engine, noise) is None
+
+
+def test_nothing_is_carried_or_faded_over_a_cut(shot: Shot) -> None:
+    base = Drifting()
+    clip = jumping(shot(18), at=11)
+    video = continuous(base, window=9, overlap=3, takes_before=True, anchors={})(clip)
+    assert [(indices[0], known) for indices, known in base.seen if indices[0] == 11] == [(11, ())]
+    assert not any(11 in indices[1:] for indices, _ in base.seen)
+    assert np.array_equal(video[11:14], brighter(clip, {})[11:14])
+
+
+def test_a_resumed_job_goes_on_as_if_nothing_had_happened(shot: Shot) -> None:
+    """As `enhance` runs it: clips one by one, each with what the one before left."""
+    whole = shot(30)
+
+    def job(stop_after: int | None) -> list[Video]:
+        done: list[Video] = []
+        tail, first = None, None
+        render = continuous(Drifting(), window=9, overlap=3, takes_before=True, anchors={})
+        for number, clip in enumerate(clips(whole.frames, length=12, overlap=3)):
+            if number == stop_after:  # a new process, which has read tail and first from disk
+                render = continuous(Drifting(), window=9, overlap=3, takes_before=True, anchors={})
+            before = Before(tail, first) if tail is not None and first is not None else None
+            video = render(replace(clip, before=before))
+            first = first or (clip.channels[Channel.RGB][:1], video[:1])
+            pictures, tail = join_clip(tail, clip, video, overlap=3)
+            done.append(pictures)
+        return done
+
+    without_count = [video.shape for video in job(None)]
+    assert [video.shape for video in job(1)] == without_count
+    assert sum(len(video) for video in job(1)) == 30
+
+
+def test_anchors_reach_the_window_that_shows_their_frame(shot: Shot) -> None:
+    picture = np.zeros((32, 48, 3), np.uint8)
+    base = Drifting()
+    continuous(base, window=9, overlap=0, takes_before=False, anchors={0: picture, 13: picture})(shot(18))
+    assert [known for _, known in base.seen] == [(0,), (4,)]
+
+
+@pytest.mark.parametrize("frames", [1, 9, 10, 15, 16, 300])
+def test_every_frame_comes_out_once_whatever_the_length(shot: Shot, frames: int) -> None:
+    video = continuous(brighter, window=9, overlap=3, takes_before=False, anchors={})(shot(frames, 16, 16))
+    assert np.array_equal(video, brighter(shot(frames, 16, 16), {}))

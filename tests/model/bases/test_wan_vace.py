@@ -1,0 +1,81 @@
+"""VACE: engine buffers as the control, known pictures in their places, anchors carried over a clip."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from renderlift.bridge.clip import Clip
+from renderlift.bridge.errors import ChannelError, SetupError
+from renderlift.bridge.frame import Channel
+from renderlift.model.bases.controls import CONTROLS, control_video
+from renderlift.model.bases.propagation import load as load_propagate
+from renderlift.model.bases.wan_vace import control_and_mask
+from renderlift.model.control import Fit
+
+Shot = Callable[..., Clip]
+
+
+def test_known_frames_are_kept_and_all_others_painted(shot: Shot) -> None:
+    picture = np.full((32, 48, 3), 77, np.uint8)
+    video, mask = control_and_mask("edge", shot(7), {0: picture, 6: picture}, Fit(32, 48, 32, 48), 9)
+    assert video.shape == mask.shape == (9, 32, 48, 3)
+    assert (mask[[0, 6]] == 0).all()
+    assert (mask[[1, 2, 3, 4, 5, 7, 8]] == 255).all()
+    assert (video[[0, 6]] == 77).all()
+    assert set(np.unique(video[3])) == {0, 255}
+
+
+def test_edges_lie_where_ids_change_and_the_picture_has_texture(shot: Shot) -> None:
+    clip = shot(1)
+    edges = control_video("edge", clip, 32, 48)[0, ..., 0] > 0
+    ids = clip.channels[Channel.INSTANCE_ID][0, ..., 0]
+    changes = ids[:, 1:] != ids[:, :-1]
+    assert edges[:, :-1][changes].all()
+    assert edges.mean() < 0.5
+
+
+@pytest.mark.parametrize("name", [name for name in CONTROLS if name != "seg"])
+def test_every_control_is_a_picture_of_the_size_asked_for(shot: Shot, name: str) -> None:
+    video = control_video(name, shot(2), 16, 24)
+    assert video.shape == (2, 16, 24, 3)
+    assert video.dtype == np.uint8
+    assert np.ptp(video) > 20
+
+
+def test_segmentation_gives_each_id_one_colour_in_every_clip(shot: Shot) -> None:
+    first, later = control_video("seg", shot(1), 32, 48), control_video("seg", shot(9), 32, 48)[8:]
+    assert len(np.unique(first.reshape(-1, 3), axis=0)) == 2
+    assert {tuple(c) for c in first.reshape(-1, 3)} == {tuple(c) for c in later.reshape(-1, 3)}
+
+
+def test_a_control_that_cannot_be_made_names_the_channel(shot: Shot) -> None:
+    clip = shot(1)
+    without = Clip(clip.frames, {Channel.RGB: clip.channels[Channel.RGB]})
+    with pytest.raises(ChannelError, match="depth"):
+        control_video("depth", without, 16, 16)
+    with pytest.raises(ChannelError, match="edge, depth"):
+        control_video("pose", clip, 16, 16)
+
+
+def test_anchors_come_back_untouched_and_change_the_frames_between(wan_vace: Path, shot: Shot) -> None:
+    clip = shot(9)
+    dark, light = np.full((32, 48, 3), 10, np.uint8), np.full((32, 48, 3), 240, np.uint8)
+    propagate = load_propagate(base=str(wan_vace), steps=1, guidance=1.0, device="cpu", dtype="float32")
+    one, other = propagate(clip, {0: dark, 8: dark}), propagate(clip, {0: light, 8: light})
+    assert one.shape == (9, 32, 48, 3)
+    assert (one[[0, 8]] == 10).all()
+    assert (other[[0, 8]] == 240).all()
+    assert not np.array_equal(one[4], other[4])
+
+
+def test_anchors_outside_the_clip_are_refused(wan_vace: Path, shot: Shot) -> None:
+    propagate = load_propagate(base=str(wan_vace), steps=1, guidance=1.0, device="cpu", dtype="float32")
+    with pytest.raises(SetupError, match="between 0 and 4"):
+        propagate(shot(5), {9: np.zeros((32, 48, 3), np.uint8)})
+
+
+def test_another_base_cannot_propagate(wan: Path) -> None:
+    with pytest.raises(SetupError, match="VACE"):
+        load_propagate(base=str(wan))
