@@ -1,10 +1,11 @@
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.training.recipe import changed_fields, example, read_recipe, to_toml
+from renderlift.model.training.recipe import TASKS, Recipe, changed_fields, example, read_recipe, to_toml
 
 
 def test_the_example_is_a_recipe(tmp_path: Path) -> None:
@@ -13,7 +14,14 @@ def test_the_example_is_a_recipe(tmp_path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.references == ("albedo", "normal", "depth")
     assert recipe.target == "photo"
-    assert all(value != "" or name == "prompt" for name, value in tomllib.loads(example()).items())
+    assert set(tomllib.loads(example())) == {field.name for field in fields(Recipe)}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_an_example_that_works(tmp_path: Path, task: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(example(task))
+    assert read_recipe(path) == read_recipe(None, task=task, minutes=10.0)
 
 
 def test_a_recipe_survives_its_file(tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from torch import Tensor
 
 from renderlift.model import lora
 from renderlift.model.control import resize
+from renderlift.model.device import pick_dtype
 from renderlift.model.packing import Context, empty_context
-from renderlift.model.training.fit import Fitted, Schedule, fit
+from renderlift.model.render import load_base
 from renderlift.model.training.flow import NoiseLevels, drop_references, flow_loss, noise_levels, sample
-from renderlift.model.training.journal import Journal
 from renderlift.model.training.latents import Latents
+from renderlift.model.training.measure import adapter_renders
 from renderlift.model.training.plan import Grid
 from renderlift.model.training.recipe import Recipe
+from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
 from renderlift.model.training.strip import channel_weights, decode, save_strip, strip, unpack
-from renderlift.model.training.team import Team
 
 ADAPTER = "in_context"  # its name inside the running model; the file does not keep it
-SHOWN = 3  # clips in the picture strip
 WEIGHED = 3  # clips that latent channels are weighed on
 
 
@@ -83,10 +83,7 @@ def read_prompt(pipeline: LTX2InContextPipeline, prompt: str) -> Context:
 def adapter_loss(bench: Bench, latents: Latents, recipe: Recipe, levels: NoiseLevels) -> Callable[[int], Tensor]:
     """The loss of a step: draws clips, references and noise from torch's generator."""
     device = bench.context.video.device
-    weights = None
-    if recipe.weigh_channels:
-        tried = [latents.batch([number], device)[recipe.target] for number in _spread(len(latents), WEIGHED)]
-        weights = channel_weights(bench.pipeline.vae, tried).to(device)
+    weights = weights_of(bench.pipeline, latents, recipe, device)
 
     def loss(_: int) -> Tensor:
         numbers = torch.randint(0, len(latents), (recipe.batch,)).tolist()
@@ -106,7 +103,17 @@ def adapter_loss(bench: Bench, latents: Latents, recipe: Recipe, levels: NoiseLe
     return loss
 
 
-def _spread(length: int, count: int) -> list[int]:
+def weights_of(
+    pipeline: LTX2InContextPipeline, latents: Latents, recipe: Recipe, device: torch.device
+) -> Tensor | None:
+    """(C,) weight of each latent channel in the loss, if the recipe wants them weighed."""
+    if not recipe.weigh_channels:
+        return None
+    tried = [latents.batch([number], device)[recipe.target] for number in spread(len(latents), WEIGHED)]
+    return channel_weights(pipeline.vae, tried).to(device)
+
+
+def spread(length: int, count: int) -> list[int]:
     """Up to `count` numbers below `length`, evenly."""
     return [i * length // min(count, length) for i in range(min(count, length))]
 
@@ -121,55 +128,37 @@ def levels_of(bench: Bench, recipe: Recipe, target: Tensor) -> NoiseLevels:
     )
 
 
-def train_adapter(
-    bench: Bench,
-    latents: Latents,
-    shown: Latents,
-    recipe: Recipe,
-    folder: Path,
-    journal: Journal | None,
-    *,
-    team: Team,
-    stop: Callable[[], bool],
-) -> Fitted:
-    """Train until the budget is spent or `stop` says so; files stand in `folder`/training.
+def open_adapter(recipe: Recipe, device: torch.device) -> Work:
+    """A base with a new adapter on it.
 
-    Args:
-        latents: what is trained on.
-        shown: what the picture strip shows.
-        journal: None in processes that do not lead.
+    Raises:
+        SetupError: no such base.
     """
+    pipeline = load_base(recipe.base, pick_dtype(recipe.precision, device))
+    grid = grid_of(pipeline)
+    bench = make_bench(pipeline, recipe, device)
+    return Work(bench.transformer, grid, lambda stage: train_adapter(stage, bench))
+
+
+def train_adapter(stage: Stage, bench: Bench) -> Outcome:
+    """Train until the budget is spent or `stage.stop` says so; writes the adapter to the output folder."""
+    recipe = stage.recipe
+    latents, shown = stage.encode(bench.pipeline.vae)
+    if stage.stop():
+        return NOT_BEGUN
     levels = levels_of(bench, recipe, latents.clip(0)[recipe.target])
 
     def show(step: int) -> None:
-        if journal and len(shown):
+        if stage.journal and len(shown):
             picture = strip([_strip_row(bench, shown, number, recipe, levels) for number in range(len(shown))])
-            save_strip(picture, folder / "training" / "strip.jpg")
-            journal.picture(picture, step)
+            save_strip(picture, stage.output / "training" / "strip.jpg")
+            stage.journal.picture(picture, step)
 
-    return fit(
-        bench.transformer,
-        adapter_loss(bench, latents, recipe, levels),
-        schedule_of(recipe),
-        folder / "training" / "checkpoint.safetensors",
-        team=team,
-        watch=journal.note if journal else None,
-        show=show,
-        show_every=recipe.picture_every_steps,
-        stop=stop,
-    )
-
-
-def schedule_of(recipe: Recipe) -> Schedule:
-    return Schedule(
-        recipe.learning_rate,
-        recipe.steps,
-        recipe.minutes,
-        recipe.warmup_steps,
-        weight_decay=recipe.weight_decay,
-        ema_halflife_steps=recipe.ema_halflife_steps,
-        seed=recipe.seed,
-    )
+    fitted = stage.fit(bench.transformer, adapter_loss(bench, latents, recipe, levels), show)
+    if stage.team.leads:
+        save_adapter(bench, stage.output, recipe)
+    device = str(stage.team.device)
+    return Outcome(fitted, lambda: adapter_renders(stage.output, recipe, device))
 
 
 def save_adapter(bench: Bench, folder: Path, recipe: Recipe) -> Path:
@@ -203,6 +192,6 @@ def _strip_row(bench: Bench, shown: Latents, number: int, recipe: Recipe, levels
     videos = {name: decode(autoencoder, batch[name]) for name in names}
     videos |= {f"{recipe.task} (trained)": decode(autoencoder, unpack(tokens, target))}
     videos |= {f"{recipe.target} (wanted)": decode(autoencoder, target)}
-    height, width = next(reversed(videos.values())).shape[1:3]
+    height, width = (2 * side for side in next(reversed(videos.values())).shape[1:3])
     middle = recipe.frames // 2
     return {name: resize(videos[name][middle : middle + 1], height, width)[0] for name in videos}

@@ -24,6 +24,7 @@ class Facts:
     plan: Plan
     fitted: Fitted
     losses: tuple[float, float] | None  # mean of the first and the last tenth
+    figures: tuple[tuple[str, float], ...] = ()  # other results: what, PSNR in dB
 
 
 def write_card(folder: Path, recipe: Recipe, facts: Facts, result: Result) -> Path:
@@ -41,18 +42,15 @@ def card(name: str, recipe: Recipe, facts: Facts, result: Result) -> str:
     parts = [
         FRONT_MATTER,
         f"# {name}",
-        f"An IC-LoRA for the base `{recipe.base}`: it sees {_list(recipe.references)} of a clip and paints "
-        f"{recipe.target}.",
-        f"```bash\nrenderlift enhance RECORDING -o lifted.mp4 --adapter {name}"
-        + ("" if recipe.base == "embedded" else f" --base {recipe.base}")
-        + "\n```",
+        _what(name, recipe),
         "## Trained",
         f"On `{facts.dataset}`: {plan.scenes} scenes, {plan.windows} stretches of {plan.frames} frames, "
         f"{plan.clips} clips with crops and mirrors, at {plan.width} x {plan.height}. {fitted.step} steps of "
-        f"{recipe.batch} clips in {fitted.spent_s / 60:.1f} minutes; {plan.trained / 1e6:.2f} M parameters, rank "
-        f"{recipe.rank}." + (_losses(facts.losses) if facts.losses else ""),
+        f"{recipe.batch} clips in {fitted.spent_s / 60:.1f} minutes; {plan.trained / 1e6:.2f} M parameters."
+        + (_losses(facts.losses) if facts.losses else ""),
         "## Measured",
-        _measured(result),
+        *[f"{what[:1].upper()}{what[1:]}: {value:.2f} dB." for what, value in facts.figures],
+        *([_measured(result)] if result.rows or not facts.figures else []),
     ]
     if result.pictures:
         parts.append("![Held-out scenes: the render, what came out, the truth](strip.jpg)")
@@ -66,6 +64,26 @@ def table_rows(result: Result) -> list[tuple[str, str, str, str]]:
         (row.name, _with_unit(row.psnr_db, " dB"), _plain(row), _with_unit(row.warp_relative, "x"))
         for row in result.rows
     ]
+
+
+def _what(name: str, recipe: Recipe) -> str:
+    match recipe.task:
+        case "autoencoder":
+            return "A video autoencoder of the embedded kind (`AutoencoderKLLTX2Video` of diffusers)."
+        case "transformer":
+            return (
+                "A base of the embedded kind (`LTX2InContextPipeline` of diffusers), trained on all in-context "
+                f"tasks.\n\n```bash\nrenderlift enhance RECORDING -o lifted.mp4 --base {name}\n```"
+            )
+        case "lock":
+            return f"A geometry lock for what `{recipe.base}` paints: `lock.safetensors`."
+        case _:
+            base = "" if recipe.base == "embedded" else f" --base {recipe.base}"
+            return (
+                f"An IC-LoRA of rank {recipe.rank} for the base `{recipe.base}`: it sees "
+                f"{_list(recipe.references)} of a clip and paints {recipe.target}.\n\n"
+                f"```bash\nrenderlift enhance RECORDING -o lifted.mp4 --adapter {name}{base}\n```"
+            )
 
 
 def _measured(result: Result) -> str:

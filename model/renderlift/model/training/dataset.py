@@ -101,15 +101,16 @@ def variants(scene: Scene, recipe: Recipe, sizes: dict[str, tuple[int, int]]) ->
             first = pair.clip.frames[start].index
             for number in range(recipe.variants):
                 rng = np.random.default_rng((recipe.seed, int(scene.folder.name), first, number))
-                pictures = _cut(pair, places, sizes, rng if number else None)
+                pictures = cut(pair, places, sizes, rng if number else None)
                 if number and rng.random() < recipe.recolour:
                     pictures = _recolour(pictures, rng)
                 yield Variant(f"{first}.{number}", pictures)
 
 
-def _cut(
+def cut(
     pair: Pair, places: range, sizes: dict[str, tuple[int, int]], rng: np.random.Generator | None
 ) -> dict[str, Video]:
+    """Some frames of a pair as pictures of the given sizes: whole, or with `rng` a crop, at times mirrored."""
     channels = {c: a[places.start : places.stop] for c, a in pair.clip.channels.items()}
     truth = np.stack([pair.truth[p] for p in places]) if all(p in pair.truth for p in places) else None
     if rng is not None:

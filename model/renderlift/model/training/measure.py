@@ -1,6 +1,6 @@
 """How well an adapter does on scenes it never saw, through the renderer that its users call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,22 +39,20 @@ class Result:
     problems: tuple[str, ...]  # scenes that could not be measured, and why
 
 
-def measure_adapter(
-    folder: Path,
+def measure_renders(
+    renders: Mapping[str, Render],
     scenes: Sequence[Path],
     recipe: Recipe,
     talk: Talk,
     *,
-    device: str,
     stop: Callable[[], bool],
 ) -> Result:
-    """Render held-out scenes with the adapter in `folder` and measure them.
+    """Render held-out scenes and measure them.
 
     Scenes are spread over the list, so that a few of many show its variety.
     """
     count = min(len(scenes), recipe.measured_scenes)
     chosen = [scenes[round(i * (len(scenes) - 1) / max(1, count - 1))] for i in range(count)]
-    renders = _renders(folder, recipe, device)
     tables: list[list[Row]] = []
     pictures: list[dict[str, Picture]] = []
     names: list[str] = []
@@ -75,7 +73,7 @@ def measure_adapter(
     return Result(tuple(names), _mean(tables), tuple(pictures), tuple(problems))
 
 
-def _renders(folder: Path, recipe: Recipe, device: str) -> dict[str, Render]:
+def adapter_renders(folder: Path, recipe: Recipe, device: str) -> dict[str, Render]:
     """What is compared: the base alone, the adapter, and for photos the adapter with the geometry lock."""
     base: dict[str, Any] = {"base": recipe.base, "device": device} | (
         {"prompt": recipe.prompt} if recipe.prompt else {}

@@ -32,7 +32,7 @@ class Plan:
     tokens: int  # of target and all references
     parameters: int
     trained: int
-    memory_bytes: int
+    memory_bytes: int  # 0 = not estimated
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make_plan(survey: Survey, recipe: Recipe, sizes: Sizes, grid: Grid, module: 
         tokens=tokens,
         parameters=parameters,
         trained=trained,
-        memory_bytes=weights_bytes + trained * STATE_BYTES + kept + row * LAYER_BYTES,
+        memory_bytes=weights_bytes + trained * STATE_BYTES + kept + row * LAYER_BYTES if grid.layers else 0,
     )
 
 
@@ -92,14 +92,15 @@ def plan_text(plan: Plan, recipe: Recipe) -> str:
     """The plan in a few lines."""
     end = f"{recipe.steps} steps" if recipe.steps else f"{recipe.minutes:g} minutes"
     shown = " + ".join(recipe.references)
-    lines = (
+    lines = [
         f"{recipe.task}: {shown} to {recipe.target}, for {end}.",
         f"  pairs: {plan.scenes} scenes, {plan.windows} stretches of {plan.frames} frames, {plan.clips} clips at "
         f"{plan.width}x{plan.height}; {plan.held_out} scenes held out to measure on",
         f"  model: {plan.trained / 1e6:.2f} M of {plan.parameters / 1e6:.1f} M parameters train, "
         f"{plan.tokens} tokens a clip, batches of {recipe.batch}",
-        f"  memory: about {_size(plan.memory_bytes)} beside the program",
-    )
+    ]
+    if plan.memory_bytes:
+        lines.append(f"  memory: about {_size(plan.memory_bytes)} beside the program")
     return "\n".join(lines)
 
 

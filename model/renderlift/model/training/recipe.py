@@ -16,11 +16,33 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model.references import PHOTO, check_names
 
 BASE_STAGES = ("autoencoder", "transformer", "lock")
-# What an adapter's task means, unless the file says otherwise.
+# What a task means, unless the file says otherwise.
 TASKS: dict[str, dict[str, Any]] = {
     "lift": {"references": ("rgb",), "target": PHOTO},
     "forward": {"references": ("albedo", "normal", "depth"), "target": PHOTO},
     "inverse": {"references": (PHOTO,), "target": "albedo"},
+    "autoencoder": {
+        "references": ("rgb", "albedo"),
+        "target": PHOTO,
+        "learning_rate": 1e-4,
+        "warmup_steps": 200,
+        "weight_decay": 0.0,
+        "batch": 2,
+        "ema_halflife_steps": 150.0,
+    },
+    "transformer": {
+        "references": ("rgb", "albedo"),
+        "target": PHOTO,
+        "warmup_steps": 100,
+        "ema_halflife_steps": 150.0,
+    },
+    "lock": {
+        "references": ("rgb",),
+        "target": PHOTO,
+        "learning_rate": 1e-3,
+        "batch": 2,
+        "ema_halflife_steps": 150.0,
+    },
 }
 
 
@@ -37,6 +59,8 @@ class Recipe:
     target: str = _said("", "what it shall paint: photo, or one of the above")
     prompt: str = _said("", "for bases with a text encoder; the same for every clip")
     base: str = _said("embedded", "embedded, or the folder of an LTX2InContextPipeline")
+    autoencoder: str = _said("", "stage transformer: folder that the stage autoencoder made")
+    adapter: str = _said("", "stage lock: folder of the adapter that paints; empty = the embedded one, or none")
     frames: int = _said(5, "frames in a clip; of the form k * r + 1, where r is what the base packs (4, LTX-2: 8)")
     working_pixels: int = _said(0, "area the base paints at; 0 = that of `renderlift enhance`")
     variants: int = _said(4, "clips cut from each stretch of frames: the whole picture, then crops and mirrors")
@@ -83,6 +107,7 @@ def read_recipe(path: Path | None, **given: Any) -> Recipe:
         table["steps"] = 0
     if given.get("steps") is not None and given.get("minutes") is None:
         table["minutes"] = 0.0
+    table = TASKS.get(str(table.get("task", "lift")), {}) | table
     # Measuring it decodes a clip per channel, and large bases are trained without it.
     table.setdefault("weigh_channels", table.get("base", "embedded") == "embedded")
     where = str(path) if path else "the command line"
@@ -109,19 +134,18 @@ def check(recipe: Recipe) -> Recipe:
     Raises:
         SetupError: says which field and what it may be.
     """
-    if recipe.task not in BASE_STAGES:
-        if not recipe.references or not recipe.target:
-            raise SetupError(
-                f"the task {recipe.task!r} is new: what it reads and paints is not said",
-                fix='Write references = ["rgb"] and target = "photo" into the file given with --config.',
-            )
-        check_names(recipe.references, what="references")
-        check_names([recipe.target], what="target")
-        if recipe.target in recipe.references:
-            raise SetupError(
-                f"{recipe.target!r} is both reference and target: there is nothing to learn",
-                fix="Leave it out of the references.",
-            )
+    if not recipe.references or not recipe.target:
+        raise SetupError(
+            f"the task {recipe.task!r} is new: what it reads and paints is not said",
+            fix='Write references = ["rgb"] and target = "photo" into the file given with --config.',
+        )
+    check_names(recipe.references, what="references")
+    check_names([recipe.target], what="target")
+    if recipe.target in recipe.references:
+        raise SetupError(
+            f"{recipe.target!r} is both reference and target: there is nothing to learn",
+            fix="Leave it out of the references.",
+        )
     wanted = {
         "rank": recipe.rank >= 1,
         "frames": recipe.frames >= 1,
@@ -153,7 +177,7 @@ def check(recipe: Recipe) -> Recipe:
 
 def example(task: str = "lift") -> str:
     """A file with every field, its default and its meaning."""
-    recipe = _with_defaults(Recipe(task=task, minutes=10.0))
+    recipe = _with_defaults(Recipe(**({"task": task, "minutes": 10.0} | TASKS.get(task, {}))))
     rows = [(f.name, _toml(getattr(recipe, f.name)), _meaning(f.name)) for f in fields(Recipe)]
     wide = max(len(f"{name} = {value}") for name, value, _ in rows)
     lines = [f"{f'{name} = {value}'.ljust(wide)}  # {meaning}" for name, value, meaning in rows]
@@ -177,13 +201,7 @@ def changed_fields(before: Recipe, after: Recipe) -> list[str]:
 
 
 def _with_defaults(recipe: Recipe) -> Recipe:
-    preset = TASKS.get(recipe.task, {})
-    return replace(
-        recipe,
-        references=recipe.references or preset.get("references", ()),
-        target=recipe.target or preset.get("target", ""),
-        alpha=recipe.alpha or recipe.rank,
-    )
+    return replace(recipe, alpha=recipe.alpha or recipe.rank)
 
 
 def _read_table(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`renderlift train`, from a recipe to a folder that another machine can use.
 
-OUTPUT/pytorch_lora_weights.safetensors   the adapter
+OUTPUT/...                                the adapter, autoencoder, base or lock
 OUTPUT/README.md, result.json, strip.jpg  its card: what it was trained on and how well it does
 OUTPUT/training/                          what going on needs (delete it when you are done)
 """
@@ -8,27 +8,25 @@ OUTPUT/training/                          what going on needs (delete it when yo
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from diffusers import LTX2InContextPipeline
-
 from renderlift.bridge.errors import SetupError
-from renderlift.model.device import pick_dtype
-from renderlift.model.render import EMBEDDED_PIXELS, load_base
-from renderlift.model.training.adapter import SHOWN, Bench, grid_of, make_bench, save_adapter, train_adapter
+from renderlift.model.render import EMBEDDED_PIXELS
+from renderlift.model.training.adapter import open_adapter
+from renderlift.model.training.base_stages import open_stage
 from renderlift.model.training.card import HEADER, Facts, table_rows, write_card
-from renderlift.model.training.dataset import Scene, Survey, survey, survey_scene
-from renderlift.model.training.fit import Fitted, checkpoint_facts
+from renderlift.model.training.dataset import Survey, survey
+from renderlift.model.training.fit import checkpoint_facts
 from renderlift.model.training.journal import Journal, loss_at_both_ends, write_json
-from renderlift.model.training.latents import Latents, Sizes, cache_folder, encode_dataset, open_latents
-from renderlift.model.training.measure import Result, measure_adapter
+from renderlift.model.training.measure import Result, measure_renders
 from renderlift.model.training.plan import Plan, choose_sizes, make_plan, plan_text
-from renderlift.model.training.recipe import Recipe, changed_fields, read_recipe, to_toml
+from renderlift.model.training.recipe import BASE_STAGES, Recipe, changed_fields, read_recipe, to_toml
+from renderlift.model.training.stage import Outcome, Stage, checkpoint_in
 from renderlift.model.training.strip import save_strip, strip
 from renderlift.model.training.talk import Silence, Talk
-from renderlift.model.training.team import Team, join_team
+from renderlift.model.training.team import join_team
 
 RECIPE_FILE = "recipe.toml"
 
@@ -69,103 +67,49 @@ def train(
     team = join_team(device)
     talk = talk if talk is not None and team.leads else Silence()
     _refuse_other_recipe(output, recipe, restart=restart)
-    pipeline = load_base(recipe.base, pick_dtype(recipe.precision, team.device))
-    grid = grid_of(pipeline)
-    found = survey(dataset, held_out, recipe, grid.temporal_ratio)
-    sizes = choose_sizes(found, recipe, recipe.working_pixels or EMBEDDED_PIXELS, grid)
-    bench = make_bench(pipeline, recipe, team.device)
-    plan = make_plan(found, recipe, sizes, grid, bench.transformer)
-    _tell_plan(plan, recipe, found, output, talk)
+    work = (open_stage if recipe.task in BASE_STAGES else open_adapter)(recipe, team.device)
+    found = survey(dataset, held_out, recipe, work.grid.temporal_ratio)
+    sizes = choose_sizes(found, recipe, recipe.working_pixels or EMBEDDED_PIXELS, work.grid)
+    plan = make_plan(found, recipe, sizes, work.grid, work.module)
+    _tell_plan(plan, recipe, found, output, talk, restart=restart)
     if dry_run:
         return True
     if team.leads:
         _open_output(output, recipe, restart=restart)
     team.wait()
-    latents, shown = _encode(pipeline, recipe, found, sizes, cache or dataset / ".latents", talk, team, stop)
-    if stop():
-        return False
-    fitted = _fit(bench, latents, shown, recipe, output, talk, team, stop)
-    if team.leads:
-        save_adapter(bench, output, recipe)
-    if not fitted.done:
-        talk.tell(
-            "stopped", f"Stopped at step {fitted.step}; the same command goes on from there.", step=fitted.step
-        )
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(output / "training", recipe, talk)) if team.leads else None
+        stage = Stage(recipe, found, sizes, output, cache or dataset / ".latents", team, journal, talk, stop)
+        outcome = work.run(stage)
+    if not outcome.fitted.done:
+        text = f"Stopped at step {outcome.fitted.step}; the same command goes on from there."
+        talk.tell("stopped", text, step=outcome.fitted.step)
         return False
     if team.leads:
-        facts = Facts(dataset.name, plan, fitted, loss_at_both_ends(output / "training"))
-        _report(output, recipe, found, facts, talk, device, stop)
+        facts = Facts(dataset.name, plan, outcome.fitted, loss_at_both_ends(output / "training"), outcome.figures)
+        _report(stage, facts, outcome)
     return True
 
 
-def _tell_plan(plan: Plan, recipe: Recipe, found: Survey, output: Path, talk: Talk) -> None:
+def _tell_plan(plan: Plan, recipe: Recipe, found: Survey, output: Path, talk: Talk, *, restart: bool) -> None:
     talk.tell("plan", plan_text(plan, recipe), plan=asdict(plan), recipe=asdict(recipe))
     for reason in found.left_out[:3]:
         talk.tell("left_out", f"  left out {reason}", reason=reason)
     if len(found.left_out) > 3:
         talk.tell("left_out", f"  ... and {len(found.left_out) - 3} more")
-    step, spent_s = checkpoint_facts(output / "training" / "checkpoint.safetensors")
+    step, spent_s = (0, 0.0) if restart else checkpoint_facts(checkpoint_in(output))
     if step:
-        talk.tell(
-            "going_on", f"  going on at step {step}, {spent_s / 60:.1f} minutes in", step=step, spent_s=spent_s
-        )
+        text = f"  going on at step {step}, {spent_s / 60:.1f} minutes in"
+        talk.tell("going_on", text, step=step, spent_s=spent_s)
 
 
-def _encode(
-    pipeline: LTX2InContextPipeline,
-    recipe: Recipe,
-    found: Survey,
-    sizes: Sizes,
-    root: Path,
-    talk: Talk,
-    team: Team,
-    stop: Callable[[], bool],
-) -> tuple[Latents, Latents]:
-    """Latents of what is trained on, and of the few held-out clips that the picture strip shows."""
-    folder = cache_folder(root, pipeline.vae, recipe, sizes)
-    surveyed = (survey_scene(path, recipe) for path in found.held_out[:SHOWN])
-    shown = [scene for scene in surveyed if isinstance(scene, Scene)]
-    encode_dataset(
-        found.train[team.rank :: team.count],
-        pipeline.vae,
-        recipe,
-        sizes,
-        folder,
-        progress=lambda done, total: talk.progress("encoding scenes", done, total),
-        stop=stop,
-    )
-    if team.leads:
-        encode_dataset(shown, pipeline.vae, replace(recipe, variants=1), sizes, folder / "held_out", stop=stop)
-    team.wait()
-    if stop():
-        return Latents(()), Latents(())
-    clips = open_latents(shown, folder / "held_out").clips
-    first_of_each = {path: (path, key) for path, key in reversed(clips)}
-    return open_latents(found.train, folder), Latents(tuple(first_of_each.values()))
-
-
-def _fit(
-    bench: Bench,
-    latents: Latents,
-    shown: Latents,
-    recipe: Recipe,
-    output: Path,
-    talk: Talk,
-    team: Team,
-    stop: Callable[[], bool],
-) -> Fitted:
-    with ExitStack() as stack:
-        journal = stack.enter_context(Journal(output / "training", recipe, talk)) if team.leads else None
-        return train_adapter(bench, latents, shown, recipe, output, journal, team=team, stop=stop)
-
-
-def _report(
-    output: Path, recipe: Recipe, found: Survey, facts: Facts, talk: Talk, device: str, stop: Callable[[], bool]
-) -> None:
+def _report(stage: Stage, facts: Facts, outcome: Outcome) -> None:
     """Measure on the held-out scenes, and write card, table and pictures."""
+    output, recipe = stage.output, stage.recipe
+    renders = outcome.renders() if stage.found.held_out else {}
     result = (
-        measure_adapter(output, found.held_out, recipe, talk, device=device, stop=stop)
-        if found.held_out
+        measure_renders(renders, stage.found.held_out, recipe, stage.talk, stop=stage.stop)
+        if renders
         else Result((), (), (), ())
     )
     if result.pictures:
@@ -173,17 +117,23 @@ def _report(
     rows = [asdict(row) for row in result.rows]
     write_json(
         output / "result.json",
-        {"scenes": result.scenes, "rows": rows, "problems": result.problems, "steps": facts.fitted.step},
+        {
+            "scenes": result.scenes,
+            "rows": rows,
+            "figures": outcome.figures,
+            "problems": result.problems,
+            "steps": facts.fitted.step,
+        },
     )
     write_card(output, recipe, facts, result)
     if rows:
-        title = f"Mean over held-out scenes: {', '.join(result.scenes)}"
-        talk.table("measured", title, HEADER, table_rows(result), scenes=result.scenes, rows=rows)
+        title = f"Mean over {len(result.scenes)} held-out scenes"
+        stage.talk.table("measured", title, HEADER, table_rows(result), scenes=result.scenes, rows=rows)
+    for name, value in outcome.figures:
+        stage.talk.tell("figure", f"{name}: {value:.2f} dB", name=name, psnr_db=value)
     for problem in result.problems:
-        talk.tell("not_measured", f"not measured: {problem}")
-    talk.tell(
-        "trained", f"{output} is ready: renderlift enhance RECORDING -o out.mp4 --adapter {output}", output=output
-    )
+        stage.talk.tell("not_measured", f"not measured: {problem}")
+    stage.talk.tell("trained", f"{output} is ready; {output / 'README.md'} says what it is.", output=output)
 
 
 def _refuse_other_recipe(output: Path, recipe: Recipe, *, restart: bool) -> None:

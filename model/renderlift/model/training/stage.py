@@ -1,0 +1,114 @@
+"""What every kind of training is given, and what it gives back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from diffusers import AutoencoderKLLTX2Video
+from torch import Tensor, nn
+
+from renderlift.bridge.clip import Render
+from renderlift.model.training.dataset import Scene, Survey, survey_scene
+from renderlift.model.training.fit import Fitted, Schedule, fit
+from renderlift.model.training.journal import Journal
+from renderlift.model.training.latents import Latents, Sizes, cache_folder, encode_dataset, open_latents
+from renderlift.model.training.plan import Grid
+from renderlift.model.training.recipe import Recipe
+from renderlift.model.training.talk import Talk
+from renderlift.model.training.team import Team
+
+SHOWN = 3  # clips in the picture strip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended."""
+
+    fitted: Fitted
+    # Name to renderer, of what is to be measured on held-out scenes; opened when it is.
+    renders: Callable[[], Mapping[str, Render]] = dict
+    figures: tuple[tuple[str, float], ...] = ()  # other results: what, PSNR in dB
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training under way."""
+
+    recipe: Recipe
+    found: Survey
+    sizes: Sizes
+    output: Path
+    cache: Path
+    team: Team
+    journal: Journal | None  # None in processes that do not lead
+    talk: Talk
+    stop: Callable[[], bool]
+
+    @property
+    def checkpoint(self) -> Path:
+        return checkpoint_in(self.output)
+
+    def fit(
+        self, module: nn.Module, loss: Callable[[int], Tensor], show: Callable[[int], None] | None = None
+    ) -> Fitted:
+        """Train `module` as the recipe says."""
+        recipe = self.recipe
+        schedule = Schedule(
+            recipe.learning_rate,
+            recipe.steps,
+            recipe.minutes,
+            recipe.warmup_steps,
+            weight_decay=recipe.weight_decay,
+            ema_halflife_steps=recipe.ema_halflife_steps,
+            seed=recipe.seed,
+        )
+        return fit(
+            module,
+            loss,
+            schedule,
+            self.checkpoint,
+            team=self.team,
+            watch=self.journal.note if self.journal else None,
+            show=show,
+            show_every=recipe.picture_every_steps,
+            stop=self.stop,
+        )
+
+    def encode(self, autoencoder: AutoencoderKLLTX2Video) -> tuple[Latents, Latents]:
+        """Latents of what is trained on, and of the few held-out clips that the picture strip shows."""
+        recipe, scenes = self.recipe, self.found.train
+        folder = cache_folder(self.cache, autoencoder, recipe, self.sizes)
+        mine = scenes[self.team.rank :: self.team.count]
+
+        def progress(done: int, total: int) -> None:
+            self.talk.progress("encoding scenes", done, total)
+
+        encode_dataset(mine, autoencoder, recipe, self.sizes, folder, progress=progress, stop=self.stop)
+        surveyed = (survey_scene(path, recipe) for path in self.found.held_out[:SHOWN])
+        shown = [scene for scene in surveyed if isinstance(scene, Scene)]
+        if self.team.leads:
+            whole = replace(recipe, variants=1)
+            encode_dataset(shown, autoencoder, whole, self.sizes, folder / "held_out", stop=self.stop)
+        self.team.wait()
+        if self.stop():
+            return Latents(()), Latents(())
+        clips = open_latents(shown, folder / "held_out").clips
+        first_of_each = {path: (path, key) for path, key in reversed(clips)}
+        return open_latents(scenes, folder), Latents(tuple(first_of_each.values()))
+
+
+@dataclass(frozen=True)
+class Work:
+    """A model made ready: what its plan is counted from, and how it is trained."""
+
+    module: nn.Module
+    grid: Grid
+    run: Callable[[Stage], Outcome]
+
+
+NOT_BEGUN = Outcome(Fitted(0, 0.0, done=False))  # stopped before the first step
+
+
+def checkpoint_in(output: Path) -> Path:
+    """Where a training keeps what going on needs."""
+    return output / "training" / "checkpoint.safetensors"
