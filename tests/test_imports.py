@@ -21,8 +21,11 @@ PUBLIC = (
     "renderlift.bridge.record:read_frames",
     "renderlift.bridge.record:summarize",
     "renderlift.bridge.send:Publisher",
+    "renderlift.engine.mujoco:Capture",
+    "renderlift.engine.mujoco:attach",
     "renderlift.engine.panda3d:Capture",
     "renderlift.engine.panda3d:attach",
+    "renderlift.engine.unrealcv:Capture",
     "renderlift.engine.scenes:demo_courtyard",
     "renderlift.engine.scenes:demo_truth",
     "renderlift.engine.scenes:random_scene",
@@ -41,7 +44,7 @@ def loaded_by(*modules: str) -> set[str]:
 def test_the_bridge_never_loads_torch() -> None:
     loaded = loaded_by(*(f"renderlift.bridge.{name}" for name in BRIDGE))
     assert "zmq" in loaded
-    assert not loaded & {"torch", "diffusers", "peft", "transformers", "panda3d", "mitsuba"}
+    assert not loaded & {"torch", "diffusers", "peft", "transformers", "panda3d", "mujoco", "unrealcv", "mitsuba"}
 
 
 def test_the_engine_side_never_loads_torch() -> None:
@@ -60,6 +63,7 @@ def test_what_the_docs_import_is_there(name: str) -> None:
     module, _, attribute = name.partition(":")
     if module.startswith("renderlift.model.render"):
         pytest.importorskip("torch")
-    if module.startswith("renderlift.engine.panda3d"):
-        pytest.importorskip("panda3d")
+    for engine in ("panda3d", "mujoco", "unrealcv"):
+        if module.startswith(f"renderlift.engine.{engine}"):
+            pytest.importorskip(engine)
     assert callable(getattr(importlib.import_module(module), attribute))

@@ -88,7 +88,8 @@ def test_normals_of_a_ball_are_within_a_degree(world: Any, optics: Any) -> None:
     normals = frame.channels[NORMAL][on_ball].astype(np.float64)
     outward = (optics.world_points(frame)[on_ball] - [0.5, 4, 0.3]) @ frame.camera.world_from_camera[:3, :3]
     outward /= np.linalg.norm(outward, axis=-1, keepdims=True)
-    degrees = np.degrees(np.arccos(np.clip((normals * outward).sum(-1), -1, 1)))
+    across = np.linalg.norm(np.cross(normals, outward), axis=-1)
+    degrees = np.degrees(np.arctan2(across, (normals * outward).sum(-1)))
     assert np.allclose(np.linalg.norm(normals, axis=-1), 1, atol=2e-3)
     assert degrees.mean() < 1.0
 
