@@ -12,6 +12,8 @@ from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
 from renderlift.bridge.video import VideoWriter, read_video
 from renderlift.model.evaluate.command import Request, answer
+from renderlift.model.evaluate.measures import BY_KEY
+from renderlift.model.evaluate.report import best
 
 from .conftest import frame, photo
 
@@ -142,6 +144,12 @@ def test_ablations_leave_out_the_lock_the_adapter_and_each_buffer(make_dataset, 
     ]
     assert ("embedded", {"lock": False}) in studio.loaded
     assert [table.event for table in done.tables] == ["evaluation", "comparison"]
+
+
+def test_nobody_beats_the_render_where_the_render_is_the_measure(make_dataset, tmp_path, studio):
+    report = run(studio, make_dataset(900000), tmp_path / "out", also=("gain=25",)).report
+    assert best(BY_KEY["label_fit"], report) == {"lifted", "gain=25"}
+    assert best(BY_KEY["psnr_db"], report) == {"gain=25"}
 
 
 def test_a_recording_without_truth_is_judged_by_what_the_engine_knows(make_dataset, tmp_path, studio):

@@ -93,7 +93,10 @@ def load_lpips() -> Callable[[Picture, Picture], float] | str:
     if not list((Path(torch.hub.get_dir()) / "checkpoints").glob("alexnet-*.pth")):
         get = "import lpips; lpips.LPIPS(net='alex')"
         return f'AlexNet is not on this machine; python -c "{get}" downloads it'
-    network: Any = importlib.import_module("lpips").LPIPS(net="alex", verbose=False).eval()
+    try:
+        network: Any = importlib.import_module("lpips").LPIPS(net="alex", verbose=False).eval()
+    except ImportError as error:
+        return f"the package lpips cannot be imported: {error}"
 
     def distance(picture: Picture, truth: Picture) -> float:
         a, b = (torch.from_numpy(p.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1 for p in (picture, truth))

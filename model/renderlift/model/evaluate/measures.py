@@ -19,6 +19,7 @@ class Measure:
     better: Better
     needs: str  # what a scene must have for it
     about_truth: bool = False  # compares with the truth, so the truth itself has none
+    about_render: bool = False  # compares with the render, which is therefore out of the contest
 
     @property
     def short(self) -> str:
@@ -48,17 +49,18 @@ MEASURES = (
     Measure("gmsd", "GMSD", "{:.3f}", "lower", _TRUTH, about_truth=True),
     Measure("detail_error", "detail missing or false", "{:.2f}", "lower", _TRUTH, about_truth=True),
     Measure("sharpness", "amount of detail, truth's = 1", "{:.2f}", "near 1", _TRUTH, about_truth=True),
-    Measure("sharpness_render", "amount of detail, render's = 1", "{:.2f}", "near truth", "nothing"),
+    Measure("sharpness_render", "amount of detail, render's = 1", "{:.2f}", "near truth", "nothing",
+            about_render=True),
     Measure("edge_f1", "edge F1, engine's edges", "{:.3f}", "higher", "instance ids, depth or albedo"),
     Measure("border_recall", "id and depth borders found", "{:.3f}", "higher", "instance ids or depth"),
-    Measure("label_fit", "labels that fit within 1 px", "{:.3f}", "higher", _IDS),
-    Measure("label_shift_px", "shift against the labels", "{:.2f} px", "lower", _IDS),
+    Measure("label_fit", "labels that fit within 1 px", "{:.3f}", "higher", _IDS, about_render=True),
+    Measure("label_shift_px", "shift against the labels", "{:.2f} px", "lower", _IDS, about_render=True),
     Measure("flat_texture", "texture on flat colours", "{:.2f}", "near truth", _FLAT),
     Measure("flat_colour", "colour error on flat colours", "{:.2f}", "lower", _FLAT,
             about_truth=True),
     Measure("warp_error", "warp error", "{:.2f}", "lower", _FLOW),
-    Measure("warp_relative", "warp error, render's = 1", "{:.2f}x", "lower", _FLOW),
-    Measure("flicker", "flicker", "{:.2f}", "lower", _FLOW),
+    Measure("warp_relative", "warp error, render's = 1", "{:.2f}x", "lower", _FLOW, about_render=True),
+    Measure("flicker", "flicker", "{:.2f}", "lower", _FLOW, about_render=True),
     Measure("seam_ratio", "step at clip borders / within", "{:.2f}x", "lower", _SEAMS),
     Measure("drift_per_minute", "colour drift per minute", "{:.1f}", "lower", _LONG,
             about_truth=True),

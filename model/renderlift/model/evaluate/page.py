@@ -16,6 +16,7 @@ from renderlift.model.evaluate.run import picture_path
 from renderlift.model.evaluate.subjects import RENDER, TRUTH
 
 WORST = 6
+MANY = 6  # columns, beyond which they stand closer
 EVERY = 8  # scenes up to which all are shown
 _WEBP = (cv2.IMWRITE_WEBP_QUALITY, 92)
 _CARDS = ("psnr_gain_db", "ssim", "detail_error", "label_fit", "warp_relative", "seam_ratio")
@@ -68,7 +69,8 @@ def _head(report: Report) -> Iterator[str]:
 
 
 def _table(report: Report) -> Iterator[str]:
-    yield '<h2>Measures</h2>\n<div class="wide"><table><tr><th>measure</th>'
+    yield '<h2>Measures</h2>\n<div class="wide">'
+    yield f"<table{' class=many' * (len(report.subjects) > MANY)}><tr><th>measure</th>"
     for subject in report.subjects:
         yield f"<th{_kind(subject.name, report)}>{escape(subject.name)}</th>"
     yield "</tr>"

@@ -82,9 +82,9 @@ def skipped(subjects: Sequence[SubjectReport]) -> dict[str, str]:
 
 def best(measure: Measure, report: Report) -> set[str]:
     """Names of the subjects, besides the truth, that do best by a measure."""
-    values = {
-        s.name: s.summary[measure.key] for s in report.subjects if s.name != TRUTH and measure.key in s.summary
-    }
+    out = (TRUTH, RENDER) if measure.about_render else (TRUTH,)
+    judged = [subject for subject in report.subjects if subject.name not in out and measure.key in subject.summary]
+    values = {subject.name: subject.summary[measure.key] for subject in judged}
     truth = report.subject(TRUTH)
     aim = {"near 1": 1.0, "near truth": truth.summary.get(measure.key) if truth else None}.get(measure.better)
     if measure.better.startswith("near"):
