@@ -17,7 +17,6 @@ ChannelView padded(Channel channel, const Image& image) {
                              static_cast<std::ptrdiff_t>(image.pitch_bytes));
 }
 
-// Most engines do this in the shader that packs their depth; this one has no GPU.
 void fill_metres(const Image& depth_cm, std::vector<float>& depth_m) {
   depth_m.resize(std::size_t{depth_cm.width} * depth_cm.height);
   std::size_t at = 0;
@@ -30,29 +29,46 @@ void fill_metres(const Image& depth_cm, std::vector<float>& depth_m) {
   }
 }
 
-}  // namespace
-
-std::vector<Channel> channels() { return {Channel::rgb, Channel::depth, Channel::class_id, Channel::flow}; }
-
-std::vector<renderlift::IdName> names() {
-  return {{1, "floor", "floor", ""}, {2, "wall", "wall", ""}, {3, "box", "box", ""}};
+// From right, up, back to right, down, forward: the two others change their sign, which is a half's topmost bit.
+void fill_normals(const Image& normal, std::vector<std::uint16_t>& out) {
+  out.resize(std::size_t{3} * normal.width * normal.height);
+  for (std::uint32_t y = 0; y < normal.height; ++y)
+    std::memcpy(&out[std::size_t{3} * normal.width * y], &normal.bytes[y * normal.pitch_bytes], std::size_t{6} * normal.width);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (i % 3 != 0 && out[i] != 0) out[i] ^= 0x8000;
 }
 
-renderlift::FrameView frame_of(const Readback& readback, const std::string& camera, std::vector<float>& depth_m) {
+}  // namespace
+
+std::vector<Channel> channels() {
+  return {Channel::rgb, Channel::depth, Channel::normal, Channel::class_id, Channel::instance_id, Channel::flow};
+}
+
+std::vector<renderlift::IdName> names() {
+  return {{1, "floor", "floor", ""},           {2, "wall", "wall", ""},           {3, "box", "box", ""},
+          {10, "floor_1", "floor", "room/floor"}, {20, "wall_1", "wall", "room/wall"}, {30, "box_1", "box", "room/box"}};
+}
+
+renderlift::FrameView frame_of(const Readback& readback, const std::string& camera, Converted& converted) {
   renderlift::FrameView frame;
   frame.camera = camera;
   frame.index = readback.tick;
   frame.engine_time_ns = readback.tick * 1000000000 / 24;
-  frame.pose.world_from_camera = world_from_camera(readback.camera_position_cm, readback.camera_yaw_radians);
+  frame.pose.world_from_camera = world_from_camera(readback.camera);
   frame.pose.image_from_camera = renderlift::image_from_vertical_fov(readback.vertical_fov_radians,
                                                                      readback.bgra.width, readback.bgra.height);
   ChannelView rgb = padded(Channel::rgb, readback.bgra);
   rgb.pixel_pitch_bytes = 4;
   rgb.bgr = true;
-  fill_metres(readback.depth_cm, depth_m);
-  const ChannelView depth =
-      renderlift::view_of(Channel::depth, readback.depth_cm.width, readback.depth_cm.height, depth_m.data());
-  frame.channels = {rgb, depth, padded(Channel::class_id, readback.class_id), padded(Channel::flow, readback.flow_px)};
+  fill_metres(readback.depth_cm, converted.depth_m);
+  fill_normals(readback.normal, converted.normal);
+  const std::uint32_t width = readback.bgra.width, height = readback.bgra.height;
+  frame.channels = {rgb,
+                    renderlift::view_of(Channel::depth, width, height, converted.depth_m.data()),
+                    renderlift::view_of(Channel::normal, width, height, converted.normal.data()),
+                    padded(Channel::class_id, readback.class_id),
+                    padded(Channel::instance_id, readback.instance_id),
+                    padded(Channel::flow, readback.flow_px)};
   return frame;
 }
 

@@ -14,8 +14,15 @@ namespace null_engine {
 std::vector<renderlift::Channel> channels();
 std::vector<renderlift::IdName> names();
 
-// Job 2, readback: a frame that borrows the pixels of `readback` and of `depth_m`, which it fills.
-renderlift::FrameView frame_of(const Readback& readback, const std::string& camera, std::vector<float>& depth_m);
+// Pixels that the engine has in another form than docs/conventions.md wants. Most engines convert them in the shader
+// that packs their channels; this one has no GPU.
+struct Converted {
+  std::vector<float> depth_m;
+  std::vector<std::uint16_t> normal;
+};
+
+// Job 2, readback: a frame that borrows the pixels of `readback` and of `converted`, which it fills.
+renderlift::FrameView frame_of(const Readback& readback, const std::string& camera, Converted& converted);
 
 // Job 4, overlay: this engine has no window, so pictures go into a file that every viewer opens (PPM).
 bool show(const renderlift::Picture& picture, const std::string& path);

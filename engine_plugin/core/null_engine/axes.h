@@ -5,22 +5,31 @@
 #pragma once
 
 #include <array>
-#include <cmath>
+#include <tuple>
 
-#include "renderlift/frame.h"
+#include "engine.h"
 
 namespace null_engine {
 
 inline float metres_from_cm(float length_cm) { return length_cm * 0.01f; }
 
-inline std::array<double, 16> world_from_camera(const std::array<double, 3>& position_cm, double yaw_radians) {
-  const double c = std::cos(yaw_radians), s = std::sin(yaw_radians);
-  const double x = 0.01 * position_cm[0], y = -0.01 * position_cm[1], z = 0.01 * position_cm[2];
-  // Columns: the camera's right, down and forward in our world, and where it stands.
-  return {-s, 0,  c,  x,  //
-          -c, 0,  -s, y,  //
-          0,  -1, 0,  z,  //
-          0,  0,  0,  1};
+// Columns: the camera's right, down and forward in our world, and where it stands.
+inline std::array<double, 16> world_from_camera(const Camera& camera) {
+  const auto& [r, u, f, p] = std::tie(camera.right, camera.up, camera.forward, camera.position_cm);
+  return {r[0],  -u[0], f[0],  0.01 * p[0],   //
+          -r[1], u[1],  -f[1], -0.01 * p[1],  //
+          r[2],  -u[2], f[2],  0.01 * p[2],   //
+          0,     0,     0,     1};
+}
+
+// The way back, for an engine whose cameras clients may move.
+inline Camera camera_of(const std::array<double, 16>& m) {
+  Camera camera;
+  camera.right = {m[0], -m[4], m[8]};
+  camera.up = {-m[1], m[5], -m[9]};
+  camera.forward = {m[2], -m[6], m[10]};
+  camera.position_cm = {100 * m[3], -100 * m[7], 100 * m[11]};
+  return camera;
 }
 
 }  // namespace null_engine

@@ -24,6 +24,8 @@ void put(Image& image, std::uint32_t x, std::uint32_t y, std::size_t component, 
   std::memcpy(&image.bytes[y * image.pitch_bytes + (x * components + component) * sizeof value], &value, sizeof value);
 }
 
+constexpr std::uint16_t half_zero = 0, half_one = 0x3c00;
+
 std::uint8_t byte(std::int64_t value) { return static_cast<std::uint8_t>(value & 0xff); }
 
 void draw_pixel(Readback& out, std::uint32_t x, std::uint32_t y) {
@@ -35,24 +37,39 @@ void draw_pixel(Readback& out, std::uint32_t x, std::uint32_t y) {
   const bool sky = y < out.bgra.height / 4;
   const float depth_cm = 100.0f + 25.0f * static_cast<float>((x + 2 * y + static_cast<std::uint64_t>(t)) % 64);
   put(out.depth_cm, x, y, 0, 1, sky ? std::numeric_limits<float>::infinity() : depth_cm);
-  put(out.class_id, x, y, 0, 1, sky ? 0u : 1 + (x / 16 + y / 16) % 3);
+  const std::uint32_t id = sky ? 0u : 1 + (x / 16 + y / 16) % 3;
+  put(out.class_id, x, y, 0, 1, id);
+  put(out.instance_id, x, y, 0, 1, 10 * id);
+  put(out.normal, x, y, 0, 3, half_zero);
+  put(out.normal, x, y, 1, 3, half_zero);
+  put(out.normal, x, y, 2, 3, sky ? half_zero : half_one);  // everything faces the camera
   put(out.flow_px, x, y, 0, 2, t == 0 ? std::numeric_limits<float>::quiet_NaN() : 0.25f * static_cast<float>(x % 8));
   put(out.flow_px, x, y, 1, 2, t == 0 ? std::numeric_limits<float>::quiet_NaN() : -0.5f * static_cast<float>(y % 4));
 }
 
 }  // namespace
 
-Readback draw(std::int64_t tick, std::uint32_t width, std::uint32_t height) {
+Camera camera_at(std::int64_t tick) {
+  const double t = static_cast<double>(tick), yaw = 0.01 * t;
+  Camera camera;
+  camera.position_cm = {10 * t, 150, 170};
+  camera.forward = {std::cos(yaw), std::sin(yaw), 0};
+  camera.right = {-std::sin(yaw), std::cos(yaw), 0};
+  return camera;
+}
+
+Readback draw(std::int64_t tick, const Camera& camera, std::uint32_t width, std::uint32_t height) {
   Readback out;
   out.tick = tick;
   out.bgra = image(width, height, 4);
   out.depth_cm = image(width, height, 4);
   out.class_id = image(width, height, 4);
+  out.instance_id = image(width, height, 4);
+  out.normal = image(width, height, 6);
   out.flow_px = image(width, height, 8);
   for (std::uint32_t y = 0; y < height; ++y)
     for (std::uint32_t x = 0; x < width; ++x) draw_pixel(out, x, y);
-  out.camera_position_cm = {10.0 * static_cast<double>(tick), 150.0, 170.0};
-  out.camera_yaw_radians = 0.01 * static_cast<double>(tick);
+  out.camera = camera;
   out.vertical_fov_radians = 1.0;
   return out;
 }

@@ -18,19 +18,27 @@ struct Image {
   std::vector<std::uint8_t> bytes;
 };
 
+// Where the camera is, as this engine says it: unit vectors and centimetres in its own world.
+struct Camera {
+  std::array<double, 3> position_cm{}, forward{1, 0, 0}, right{0, 1, 0}, up{0, 0, 1};
+};
+
 // What the engine reads back after a frame.
 struct Readback {
   std::int64_t tick = 0;
   Image bgra;          // uint8 x 4
   Image depth_cm;      // float32, +inf = sky
   Image class_id;      // uint32
+  Image instance_id;   // uint32
+  Image normal;        // float16 x 3, camera's right, up and back
   Image flow_px;       // float32 x 2, backward
-  std::array<double, 3> camera_position_cm{};
-  double camera_yaw_radians = 0;  // from +x towards +y
+  Camera camera;
   double vertical_fov_radians = 0;
 };
 
-// Draws one frame; `tick` counts frames of 1/24 s.
-Readback draw(std::int64_t tick, std::uint32_t width, std::uint32_t height);
+// The path the camera takes while nobody moves it; `tick` counts frames of 1/24 s.
+Camera camera_at(std::int64_t tick);
+
+Readback draw(std::int64_t tick, const Camera& camera, std::uint32_t width, std::uint32_t height);
 
 }  // namespace null_engine

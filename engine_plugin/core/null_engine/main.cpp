@@ -2,17 +2,21 @@
 // engine already has, adapter.* and axes.h are what you write.
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "adapter.h"
+#include "axes.h"
 #include "engine.h"
 #include "options.h"
+#include "renderlift/unrealcv_server.h"
 
 namespace {
 
 using namespace null_engine;
 using renderlift::Publisher;
+using renderlift::UnrealcvServer;
 using std::chrono::milliseconds;
 
 milliseconds ms_of(double seconds) { return milliseconds(static_cast<std::int64_t>(1000 * seconds)); }
@@ -35,33 +39,63 @@ void show_results(Publisher& publisher, const Options& options) {
     if (!options.picture_path.empty()) show(picture, options.picture_path);
 }
 
-Readback draw_frame(std::int64_t tick, const Options& options) {
+// Who hears of each frame: the bridge, and UnrealCV's clients where the server runs.
+struct Listeners {
+  Publisher& publisher;
+  UnrealcvServer* unrealcv;
+};
+
+// The engine's camera: on its path, until a client of UnrealCV has put it elsewhere.
+Camera place_camera(const Listeners& to, std::int64_t tick) {
+  static std::optional<Camera> placed;
+  if (to.unrealcv != nullptr)
+    for (const renderlift::CameraMove& move : to.unrealcv->take_moves()) placed = camera_of(move.world_from_camera);
+  return placed.value_or(camera_at(tick));
+}
+
+Readback draw_frame(std::int64_t tick, const Camera& camera, const Options& options) {
   const bool resized = options.resize_after >= 0 && tick >= options.resize_after;
-  return draw(tick, options.width + (resized ? 16 : 0), options.height + (resized ? 8 : 0));
+  return draw(tick, camera, options.width + (resized ? 16 : 0), options.height + (resized ? 8 : 0));
 }
 
 // One turn of the engine's loop. False when the bridge does not want this engine.
-bool tick_once(Publisher& publisher, const Options& options, std::int64_t tick) {
-  const Readback readback = draw_frame(tick, options);
-  std::vector<float> depth_m;
-  const auto published = publisher.publish(frame_of(readback, "main", depth_m));
+bool tick_once(const Listeners& to, const Options& options, std::int64_t tick) {
+  const Readback readback = draw_frame(tick, place_camera(to, tick), options);
+  Converted converted;
+  const renderlift::FrameView frame = frame_of(readback, "main", converted);
+  if (to.unrealcv != nullptr && to.unrealcv->wants_frame("main")) (void)to.unrealcv->offer(frame);
+  const auto published = to.publisher.publish(frame);
   if (!published) std::fprintf(stderr, "%s\n%s\n", published.error().what.c_str(), published.error().fix.c_str());
-  show_results(publisher, options);
+  show_results(to.publisher, options);
   return published.ok();
 }
 
 // Frames from the first that the bridge still needs of this session.
-bool run(Publisher& publisher, const Options& options) {
-  const auto first = publisher.resume_index("main", ms_of(options.wait_s));
+bool run(const Listeners& to, const Options& options) {
+  const auto first = to.publisher.resume_index("main", ms_of(options.wait_s));
   if (!first && options.capture) std::fprintf(stderr, "no bridge yet: %s\n", first.error().what.c_str());
   auto next = std::chrono::steady_clock::now();
   for (std::int64_t tick = first ? first.value() : 0; tick < options.frames; ++tick) {
-    if (!tick_once(publisher, options, tick)) return false;
+    if (!tick_once(to, options, tick)) return false;
     if (options.frames_per_s <= 0) continue;
     next += std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / options.frames_per_s));
     std::this_thread::sleep_until(next);
   }
   return true;
+}
+
+std::unique_ptr<UnrealcvServer> start_unrealcv(const Options& options) {
+  if (options.unrealcv_port < 0) return nullptr;
+  renderlift::UnrealcvOptions server;
+  server.port = static_cast<std::uint16_t>(options.unrealcv_port);
+  server.scene = "null";
+  auto started = UnrealcvServer::start(server);
+  if (!started) std::fprintf(stderr, "%s\n%s\n", started.error().what.c_str(), started.error().fix.c_str());
+  if (!started) return nullptr;
+  started.value()->set_names(names());
+  std::printf("{\"unrealcv_port\": %d}\n", started.value()->port());
+  std::fflush(stdout);
+  return std::move(started.value());
 }
 
 // In preview, pictures of the last frames may still be on their way.
@@ -95,7 +129,8 @@ int main(int count, char** words) {
     std::fprintf(stderr, "%s\n%s\n", publisher.error().what.c_str(), publisher.error().fix.c_str());
     return 2;
   }
-  const bool ran = run(*publisher.value(), options.value());
+  const auto unrealcv = start_unrealcv(options.value());
+  const bool ran = run({*publisher.value(), unrealcv.get()}, options.value());
   wait_for_last_picture(*publisher.value(), options.value());
   const bool shared = publisher.value()->stats().shared_memory;
   const bool settled = publisher.value()->close(ms_of(options.value().wait_s)) && ran;

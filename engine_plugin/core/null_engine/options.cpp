@@ -13,12 +13,14 @@ const char usage[] =
     "\n"
     "  null_engine [--endpoint tcp://127.0.0.1:5755] [--capture] [--frames 24] [--size 320x180] [--fps 24]\n"
     "              [--session NAME] [--resize-after N] [--no-shared-memory] [--picture FILE.ppm] [--wait 5]\n"
+    "              [--unrealcv PORT]\n"
     "\n"
     "  --capture           every frame arrives, whatever happens to the bridge; without it the newest wins\n"
     "  --session NAME      go on with a captured session where its bridge left off\n"
     "  --resize-after N    frames from N on are 16 pixels wider and 8 higher\n"
     "  --fps 0             as fast as it goes\n"
     "  --picture FILE.ppm  keep the newest picture that comes back\n"
+    "  --unrealcv PORT     answer UnrealCV's clients too (docs/core.md); 0 takes a free port and prints it\n"
     "  --wait S            seconds to wait for the bridge to answer, and at the end to take the last frames\n"
     "\n"
     "Prints one JSON object when it ends. Exit status: 0 all frames settled, 1 not, 2 wrong options.\n";
@@ -46,10 +48,18 @@ bool parse_size(const char* text, Options& options) {
   return std::sscanf(text, "%ux%u", &options.width, &options.height) == 2;
 }
 
+bool parse_port(const char* text, int& port) {
+  std::int64_t number = 0;
+  const bool parsed = parse_number(text, number) && number <= 65535;
+  if (parsed) port = static_cast<int>(number);
+  return parsed;
+}
+
 bool parse_value(const std::string& word, const char* value, Options& options) {
   if (word == "--endpoint") options.endpoint = value;
   else if (word == "--session") options.session = value;
   else if (word == "--picture") options.picture_path = value;
+  else if (word == "--unrealcv") return parse_port(value, options.unrealcv_port);
   else if (word == "--size") return parse_size(value, options);
   else if (word == "--frames") return parse_number(value, options.frames);
   else if (word == "--resize-after") return parse_number(value, options.resize_after);

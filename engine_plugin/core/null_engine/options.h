@@ -11,6 +11,7 @@ namespace null_engine {
 struct Options {
   std::string endpoint, session, picture_path;
   bool capture = false;
+  int unrealcv_port = -1;  // 0 = any free one; -1 = no server
   bool shared_memory = true;
   std::int64_t frames = 24;
   std::int64_t resize_after = -1;  // from this frame on the picture is 16 pixels wider and 8 higher

@@ -125,7 +125,7 @@ Result<Published> Publisher::publish(const FrameView& frame, milliseconds timeou
   if (Result<void> checked = check_frame(frame, inside_->channels); !checked) return checked.error();
   CameraBooks* camera = books.camera(frame.camera);  // their names never change
   if (camera == nullptr)
-    return Error{ErrorKind::invalid, "camera '" + std::string(frame.camera) + "' was not declared",
+    return Error{ErrorKind::invalid, "camera '" + frame.camera + "' was not declared",
                  "Name it in PublisherOptions::cameras."};
   {
     std::unique_lock<std::mutex> lock(books.mutex);

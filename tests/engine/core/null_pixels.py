@@ -19,10 +19,13 @@ def pixels(index: int, height: int, width: int) -> dict[Channel, Array]:
     sky = y < height // 4
     depth_cm = np.where(sky, np.inf, 100 + 25 * ((x + 2 * y + index) % 64)).astype(np.float32)
     flow = np.stack([0.25 * (x % 8), -0.5 * (y % 4)], -1).astype(np.float32)
+    class_id = np.where(sky, 0, 1 + (x // 16 + y // 16) % 3).astype(np.uint32)[..., None]
     return {
         Channel.RGB: np.stack([5 * index + 3 * x, 3 * index + 2 * y, 7 * index + x + y], -1).astype(np.uint8),
         Channel.DEPTH: (depth_cm * np.float32(0.01))[..., None],
-        Channel.CLASS_ID: np.where(sky, 0, 1 + (x // 16 + y // 16) % 3).astype(np.uint32)[..., None],
+        Channel.NORMAL: np.stack([0 * x, 0 * x, np.where(sky, 0, -1)], -1).astype(np.float16),
+        Channel.CLASS_ID: class_id,
+        Channel.INSTANCE_ID: 10 * class_id,
         Channel.FLOW: flow if index else np.full_like(flow, np.nan),
     }
 

@@ -81,7 +81,7 @@ struct CameraPose {
 std::array<double, 9> image_from_vertical_fov(double vertical_fov_radians, std::uint32_t width, std::uint32_t height);
 
 struct FrameView {
-  std::string_view camera = "main";     // one of PublisherOptions::cameras
+  std::string camera = "main";          // one of PublisherOptions::cameras
   std::int64_t index = 0;               // counts from 0 and grows; a gap says that the engine left frames out
   std::int64_t engine_time_ns = 0;      // the engine's own clock: simulation time
   std::int64_t capture_time_ns = 0;     // wall clock (Unix time) at capture; 0 = when published
