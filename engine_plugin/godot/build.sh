@@ -6,6 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 godot=${RENDERLIFT_GODOT:-$("$here/get_godot.sh")}
 build=$here/build
 mkdir -p "$build/include"
+touch "$build/.gdignore"  # Godot must not import what lies here
 if [[ ! -s $build/include/gdextension_interface.h ]]; then
   (cd "$build/include" && "$godot" --headless --dump-gdextension-interface >/dev/null)
 fi

@@ -190,8 +190,8 @@ static func _billboard(base: BaseMaterial3D) -> String:
 	)
 
 
-## A shader of the user's own: its code stays, its render modes are those of data, and wherever fragment() ends the
-## encoded colour is written.
+## A shader of the user's own: its code stays, its render modes are those of data, and at the end of fragment(), which
+## Godot does not let return early, the encoded colour is written.
 static func _from_code(source: String) -> String:
 	var code := _without_comments(source)
 	var modes := PackedStringArray(["unshaded", "fog_disabled", "shadows_disabled"])
@@ -215,7 +215,6 @@ static func _from_code(source: String) -> String:
 	var scissors := RegEx.create_from_string("\\bALPHA_SCISSOR_THRESHOLD\\b").search(body) != null
 	if RegEx.create_from_string("\\bALPHA\\b").search(body) != null and not scissors:
 		write = " ALPHA_SCISSOR_THRESHOLD = %.2f;%s" % [SEE_THROUGH, _WRITE]
-	body = RegEx.create_from_string("\\breturn\\s*;").sub(body, "{%s return; }" % write, true)
 	return code.substr(0, start.get_end()) + body + write + code.substr(body_end)
 
 

@@ -1,0 +1,141 @@
+"""The real Godot, drawing with software Vulkan on a screen that is a file."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ADDON = Path(__file__).parents[3] / "engine_plugin/godot/addons/renderlift"
+PROJECT = Path(__file__).parent / "project"
+EXTENSION = ADDON / "bin/librenderlift.linux.x86_64.so"
+CACHE = Path(os.environ.get("RENDERLIFT_CACHE", Path.home() / ".cache/renderlift"))
+SCREEN = (1280, 800)
+
+
+@dataclass
+class Game:
+    """A running Godot; `wait_for` a line of its output."""
+
+    process: "subprocess.Popen[str]"
+    lines: list[str] = field(default_factory=list)
+    came: threading.Condition = field(default_factory=threading.Condition)
+    reader: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self._read, daemon=True)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self.came:
+                self.lines.append(line.rstrip())
+                self.came.notify_all()
+
+    def wait_for(self, text: str, timeout_s: float = 120.0) -> None:
+        with self.came:
+            assert self.came.wait_for(lambda: any(text in line for line in self.lines), timeout_s), self.output
+
+    def end(self, timeout_s: float = 120.0) -> int:
+        code = self.process.wait(timeout_s)
+        self.reader.join()
+        return code
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.end()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def complaints(self) -> list[str]:
+        """What Godot calls an error."""
+        return [line for line in self.lines if "ERROR" in line]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The virtual screen; what it shows can be read at any time."""
+
+    display: str
+    file: Path
+
+    def picture(self) -> NDArray[np.uint8]:
+        """What is shown now: H x W x 3, sRGB. The file is an X window dump (XWD)."""
+        data = self.file.read_bytes()
+        header = np.frombuffer(data, ">u4", 25)
+        width, height, row_bytes, colors = int(header[4]), int(header[5]), int(header[12]), int(header[19])
+        start = int(header[0]) + 12 * colors
+        rows = np.frombuffer(data, np.uint8, row_bytes * height, start).reshape(height, row_bytes)
+        return rows[:, : 4 * width].reshape(height, width, 4)[..., 2::-1].copy()
+
+
+@pytest.fixture(scope="session")
+def godot() -> str:
+    binary = os.environ.get("RENDERLIFT_GODOT", str(CACHE / "godot-forky/godot"))
+    if not Path(binary).exists():
+        pytest.skip("no Godot: run engine_plugin/godot/get_godot.sh, or set RENDERLIFT_GODOT")
+    if not EXTENSION.exists():
+        pytest.skip("the Godot extension is not built: run engine_plugin/godot/build.sh")
+    if shutil.which("Xvfb") is None:
+        pytest.skip("no Xvfb: Godot draws only on a screen")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def screen(godot: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    folder = tmp_path_factory.mktemp("screen")
+    size = "{}x{}x24".format(*SCREEN)
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", size, "-fbdir", str(folder), "-nolisten", "tcp"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        yield Screen(":" + process.stdout.readline().strip(), folder / "Xvfb_screen0")
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Godot project with the addon, as a user would set it up."""
+    folder = tmp_path_factory.mktemp("godot") / "project"
+    shutil.copytree(PROJECT, folder)
+    shutil.copytree(ADDON, folder / "addons/renderlift")
+    (folder / ".godot").mkdir()
+    # What an import would write; without it the first start knows no extension.
+    (folder / ".godot/extension_list.cfg").write_text("res://addons/renderlift/renderlift.gdextension\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start(godot: str, screen: Screen, project: Path) -> Iterator[Callable[..., Game]]:
+    """start("scene.tscn", "--renderlift-mode=capture", engine=["--fixed-fps", "24"]) -> Game."""
+    games: list[Game] = []
+
+    def start_game(scene: str, *arguments: str, engine: tuple[str, ...] = ()) -> Game:
+        command = [godot, "--audio-driver", "Dummy", "--disable-vsync", "--path", str(project), *engine]
+        environment = {**os.environ, "DISPLAY": screen.display, "LP_NUM_THREADS": "2"}
+        process = subprocess.Popen(
+            [*command, f"res://{scene}", "--", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
+        game = Game(process)
+        game.reader.start()
+        games.append(game)
+        return game
+
+    yield start_game
+    for game in games:
+        game.kill()
