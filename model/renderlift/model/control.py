@@ -51,6 +51,12 @@ def fitted(height: int, width: int, pixels: int, multiple: int) -> Fit:
     return Fit(h, w, math.ceil(h / multiple) * multiple, math.ceil(w / multiple) * multiple)
 
 
+def shrunk(fit: Fit, factor: int) -> Fit:
+    """The same picture at 1 / `factor` of the size."""
+    height, width = max(1, round(fit.height / factor)), max(1, round(fit.width / factor))
+    return Fit(height, width, fit.padded_height // factor, fit.padded_width // factor)
+
+
 def laid_in(video: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
     """(T, H, W, 3) to (T, padded_height, padded_width, 3)."""
     small = resize(video, fit.height, fit.width)

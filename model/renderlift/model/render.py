@@ -29,6 +29,7 @@ from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.presets import Preset
+from renderlift.model.references import PHOTO
 from renderlift.model.regions import kept
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -107,7 +108,7 @@ def load(
     )
     settings = _with_adapter(pipeline, facts, settings, adapter, adapter_scale)
     presets.settle(pipeline, fitting, place, steps=settings.steps)
-    locked = facts is EMBEDDED_FACTS if lock is None else lock
+    locked = facts is EMBEDDED_FACTS and settings.target == PHOTO if lock is None else lock
     locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
     paint = _enduring(pipeline, facts, settings, folder, place)
     render = continuous(
@@ -175,6 +176,7 @@ def _with_adapter(
         task=loaded.task,
         references=loaded.references,
         reference_downscale_factor=loaded.reference_downscale_factor,
+        target=loaded.target,
     )
 
 

@@ -86,9 +86,11 @@ def _first_stage(
     output: str,
 ) -> Tensor:
     frames = int(call["num_frames"])
+    # Shrunk here by area, as in training: the pipeline would take every n-th pixel.
+    small = control.shrunk(fit, settings.reference_downscale_factor)
     references = [
         LTX2ReferenceCondition(
-            frames=control.to_pixels(control.lengthened(control.laid_in(video, fit), frames)),
+            frames=control.to_pixels(control.lengthened(control.laid_in(video, small), frames)),
             strength=settings.reference_strength,
         )
         for video in reference_videos(settings.references, clip.channels)

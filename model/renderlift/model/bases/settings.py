@@ -28,6 +28,7 @@ class RenderSettings:
     negative_prompt: str = ""
     references: tuple[str, ...] = ("rgb",)  # as the adapter was trained with
     reference_downscale_factor: int = 1
+    target: str = "photo"  # what the adapter paints
     reference_strength: float = 1.0  # 0 = the base does not see the clip, 1 = as trained
     control: str = "edge"  # for bases that read one control video
     two_stages: bool = False  # paint at half the size, then upsample the latents and refine

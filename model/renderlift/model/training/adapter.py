@@ -14,7 +14,7 @@ from renderlift.model import lora
 from renderlift.model.control import resize
 from renderlift.model.device import pick_dtype
 from renderlift.model.packing import Context, empty_context
-from renderlift.model.render import load_base
+from renderlift.model.render import find_base, load_base
 from renderlift.model.training.flow import NoiseLevels, drop_references, flow_loss, noise_levels, sample
 from renderlift.model.training.latents import Latents
 from renderlift.model.training.measure import adapter_renders
@@ -164,7 +164,7 @@ def train_adapter(stage: Stage, bench: Bench) -> Outcome:
 def save_adapter(bench: Bench, folder: Path, recipe: Recipe) -> Path:
     """Write the adapter as `lora.save` does, all at once; gives its path."""
     facts = lora.AdapterFacts(
-        recipe.task, recipe.base, recipe.references, recipe.reference_downscale, recipe.target
+        recipe.task, find_base(recipe.base)[1].name, recipe.references, recipe.reference_downscale, recipe.target
     )
     new = folder / "training" / "new"
     lora.save(bench.transformer, new, facts, name=ADAPTER)
