@@ -200,6 +200,9 @@ struct TDeclaredMulticast
 	template <class F>
 		requires std::is_invocable_v<F, A...>
 	FDelegateHandle AddLambda(F) NEVER_RUN
+	template <class F>
+		requires std::is_invocable_v<F, A...>
+	FDelegateHandle AddWeakLambda(class UObject*, F) NEVER_RUN
 	template <class T> FDelegateHandle AddRaw(T*, void (T::*)(A...));
 	void Remove(FDelegateHandle);
 	int32 RemoveAll(const void*);
@@ -382,6 +385,12 @@ struct IFileManager
 {
 	static IFileManager& Get();
 	void FindFiles(TArray<FString>&, const TCHAR*, bool, bool);
+};
+struct FCriticalSection {};
+struct FScopeLock
+{
+	explicit FScopeLock(FCriticalSection*);
+	~FScopeLock();
 };
 bool IsInGameThread();
 bool IsInRenderingThread();

@@ -166,6 +166,12 @@ bool FRenderliftCapture::Tick(float)
 	TakePictures();
 	if (Source.Mode == ERenderliftMode::Capture)
 	{
+		const FText Failure = Session->Failure();
+		if (!Failure.IsEmpty())
+		{
+			Stop(Failure);	// a capture with a hole in it is worse than one that ends
+			return false;
+		}
 		WaitForRoom();
 	}
 	return IsRunning();
@@ -212,10 +218,11 @@ void FRenderliftCapture::WaitForRoom()
 
 void FRenderliftCapture::PrepareView(FSceneViewFamily& Family, FSceneView& View)
 {
-	if (ChosenTarget)
+	if (ChosenTarget && ChosenFrame == GFrameCounter)
 	{
 		return;	 // the first view of a family is the camera; another one is a second player
 	}
+	ChosenTarget = nullptr;	 // of a frame that was set up and never drawn
 	const URenderliftSettings& Settings = *GetDefault<URenderliftSettings>();
 	const double Now = FPlatformTime::Seconds();
 	if (Source.Mode == ERenderliftMode::Preview)
@@ -232,6 +239,7 @@ void FRenderliftCapture::PrepareView(FSceneViewFamily& Family, FSceneView& View)
 		return;
 	}
 	ChosenTarget = Family.RenderTarget;
+	ChosenFrame = GFrameCounter;
 	LastFrameSeconds = Now;
 	if (UWorld* const World = Family.Scene ? Family.Scene->GetWorld() : nullptr)
 	{

@@ -21,6 +21,7 @@ using renderlift::Channel;
 namespace
 {
 	constexpr int32 GroupSide = 8;
+	constexpr int32 Unknown = -1;
 
 	int32 SettingOr(const TCHAR* Name, int32 Otherwise)
 	{
@@ -241,11 +242,13 @@ namespace RenderliftPackPass
 
 	bool HasPlainGBuffer()
 	{
-		// Until 5.6 Substrate always has a layout of its own; later it can also fill the ordinary G-buffer (format 0).
-		const bool bSubstrateLayout =
-			SettingOr(TEXT("r.Substrate"), 0) != 0 && SettingOr(TEXT("r.Substrate.GBufferFormat"), 1) != 0;
-		const bool bForward = SettingOr(TEXT("r.ForwardShading"), 0) != 0;
-		return !bSubstrateLayout && !bForward;
+		// Substrate has a layout of its own, and later versions can fill the ordinary G-buffer instead (format 0). In doubt
+		// it is its own: scene captures are right either way.
+		const int32 Format = SettingOr(TEXT("r.Substrate.GBufferFormat"), Unknown);
+		const int32 ProjectFormat = SettingOr(TEXT("r.Substrate.ProjectGBufferFormat"), Unknown);
+		const bool bSaysOrdinary = FMath::Max(Format, ProjectFormat) == 0;
+		const bool bOwnLayout = SettingOr(TEXT("r.Substrate"), 0) != 0 && !bSaysOrdinary;
+		return !bOwnLayout && SettingOr(TEXT("r.ForwardShading"), 0) == 0;
 	}
 
 	bool CanPack(Channel What, const FPostProcessMaterialInputs& Inputs, const FRenderliftPack& Pack)

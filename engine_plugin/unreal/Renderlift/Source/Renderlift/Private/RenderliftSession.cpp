@@ -5,6 +5,7 @@
 #include "HAL/PlatformMisc.h"
 #include "HAL/PlatformTime.h"
 #include "Misc/EngineVersion.h"
+#include "Misc/ScopeLock.h"
 #include "RenderliftLog.h"
 #include "RenderliftSettings.h"
 
@@ -88,11 +89,17 @@ bool FRenderliftSession::Publish(const renderlift::FrameView& Frame)
 	{
 		return Done.ok();
 	}
-	if (Done.error().kind != renderlift::ErrorKind::cancelled)
-	{
-		UE_LOG(LogRenderlift, Error, TEXT("Frame %lld was not sent: %s"), int64(Frame.index), *Told(Done.error()).ToString());
-	}
+	const FText Why = Told(Done.error());
+	UE_LOG(LogRenderlift, Error, TEXT("Frame %lld was not sent: %s"), int64(Frame.index), *Why.ToString());
+	FScopeLock Lock(&FailureLock);
+	LastFailure = Why;
 	return true;
+}
+
+FText FRenderliftSession::Failure() const
+{
+	FScopeLock Lock(&FailureLock);
+	return LastFailure;
 }
 
 bool FRenderliftSession::WantsFrame() const

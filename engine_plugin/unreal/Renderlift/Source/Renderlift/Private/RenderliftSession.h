@@ -4,6 +4,7 @@
 #pragma once
 
 #include "CoreMinimal.h"
+#include "HAL/CriticalSection.h"
 #include "RenderliftCapture.h"
 #include "renderlift/publisher.h"
 
@@ -26,8 +27,11 @@ public:
 		return Declared;
 	}
 
-	/** False: no room now, offer it again. A frame that can never go is logged, counted and taken for gone. */
+	/** False: no room now, offer it again. A frame that can never go is logged and taken for gone. */
 	bool Publish(const renderlift::FrameView& Frame);
+
+	/** Why a frame could never go; empty = none was lost. */
+	FText Failure() const;
 
 	/** Whether a frame published now could leave soon. */
 	bool WantsFrame() const;
@@ -47,4 +51,6 @@ private:
 
 	const std::vector<renderlift::Channel> Declared;
 	std::unique_ptr<renderlift::Publisher> Publisher;
+	mutable FCriticalSection FailureLock;
+	FText LastFailure;
 };

@@ -127,7 +127,9 @@ private:
 	TUniquePtr<FRenderliftLabels> Labels;
 	TUniquePtr<FRenderliftSurfaceCapture> Surfaces;
 	FTSTicker::FDelegateHandle Ticker;
+	/** What the view being set up is drawn to, if it is to be captured, and in which engine frame that was decided. */
 	const void* ChosenTarget = nullptr;
+	uint64 ChosenFrame = 0;
 	TOptional<int64> ChosenTimeNs;
 	double LastFrameSeconds = 0;
 };

@@ -22,6 +22,13 @@ namespace
 {
 	constexpr double PatienceSeconds = 60.0;  // for the bridge to write the last frames
 
+	// A movie without its capture is not what was asked for.
+	void EndPipeline(UMoviePipeline& Pipeline, const FText& Why)
+	{
+		UE_LOG(LogRenderliftMovie, Error, TEXT("%s"), *Why.ToString());
+		Pipeline.RequestShutdown(true);
+	}
+
 	// Unset while the pipeline warms up, and for further samples of a frame that has been taken.
 	TOptional<int64> TimeOfNewFrame(UMoviePipeline& Pipeline, const FSceneViewFamily& Family, int32& LastFrame)
 	{
@@ -66,13 +73,22 @@ void URenderliftMovieOutput::SetupForPipelineImpl(UMoviePipeline* InPipeline)
 	FText Problem;
 	if (!FRenderliftCapture::Get().Start(Source, Problem))
 	{
-		UE_LOG(LogRenderliftMovie, Error, TEXT("%s"), *Problem.ToString());
-		InPipeline->RequestShutdown(true);
+		EndPipeline(*InPipeline, Problem);
+		return;
 	}
+	StoppedHandle = FRenderliftCapture::Get().OnStopped.AddWeakLambda(this,
+		[Pipeline](const FText& Why)
+		{
+			if (Pipeline.IsValid() && !Why.IsEmpty())
+			{
+				EndPipeline(*Pipeline, Why);
+			}
+		});
 }
 
 void URenderliftMovieOutput::TeardownForPipelineImpl(UMoviePipeline* InPipeline)
 {
+	FRenderliftCapture::Get().OnStopped.Remove(StoppedHandle);
 	FRenderliftCapture::Get().Stop(FText::GetEmpty(), PatienceSeconds);
 	Super::TeardownForPipelineImpl(InPipeline);
 }

@@ -33,4 +33,7 @@ protected:
 	virtual void TeardownForPipelineImpl(UMoviePipeline* InPipeline) override;
 	virtual bool HasFinishedProcessingImpl() override;
 	virtual void ValidateStateImpl() override;
+
+private:
+	FDelegateHandle StoppedHandle;
 };

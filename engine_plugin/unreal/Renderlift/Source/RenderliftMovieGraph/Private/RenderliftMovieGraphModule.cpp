@@ -85,10 +85,12 @@ public:
 	virtual void StartupModule() override
 	{
 		Ticker = FTSTicker::GetCoreTicker().AddTicker(FTickerDelegate::CreateRaw(this, &FRenderliftMovieGraphModule::Tick));
+		StoppedHandle = FRenderliftCapture::Get().OnStopped.AddRaw(this, &FRenderliftMovieGraphModule::OnStopped);
 	}
 
 	virtual void ShutdownModule() override
 	{
+		FRenderliftCapture::Get().OnStopped.Remove(StoppedHandle);
 		FTSTicker::GetCoreTicker().RemoveTicker(Ticker);
 	}
 
@@ -123,12 +125,22 @@ private:
 		bOurs = FRenderliftCapture::Get().Start(Source, Problem);
 		if (!bOurs)
 		{
-			UE_LOG(LogRenderliftMovieGraph, Error, TEXT("%s"), *Problem.ToString());
-			Pipeline.RequestShutdown(true);
+			OnStopped(Problem);
+		}
+	}
+
+	// A movie without its capture is not what was asked for.
+	void OnStopped(const FText& Why)
+	{
+		if (Current.IsValid() && !Why.IsEmpty())
+		{
+			UE_LOG(LogRenderliftMovieGraph, Error, TEXT("%s"), *Why.ToString());
+			Current->RequestShutdown(true);
 		}
 	}
 
 	FTSTicker::FDelegateHandle Ticker;
+	FDelegateHandle StoppedHandle;
 	TWeakObjectPtr<UMovieGraphPipeline> Current;
 	bool bOurs = false;
 };
