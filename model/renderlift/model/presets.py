@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import torch
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.facts import BaseFacts, has_part
 
 GIGABYTE = 1e9
 # Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
@@ -124,7 +124,7 @@ def is_quantisable() -> bool:
     return importlib.util.find_spec("torchao") is not None
 
 
-def loading_options(preset: Preset, parts: tuple[str, ...]) -> dict[str, Any]:
+def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
     """What `from_pretrained` is told for this preset.
 
     Raises:
@@ -134,11 +134,18 @@ def loading_options(preset: Preset, parts: tuple[str, ...]) -> dict[str, Any]:
         return {}
     if not is_quantisable():
         raise SetupError(f"the preset {preset.name} needs torchao", fix="pip install torchao")
-    from diffusers import PipelineQuantizationConfig, TorchAoConfig
-    from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,unused-ignore]
+    from diffusers import PipelineQuantizationConfig
+    from diffusers import TorchAoConfig as DenoiserConfig
+    from torchao.quantization import Int8WeightOnlyConfig
+    from transformers import TorchAoConfig as EncoderConfig
 
-    config = TorchAoConfig(Int8WeightOnlyConfig())
-    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=dict.fromkeys(parts, config))}
+    how = {
+        "transformer": DenoiserConfig(Int8WeightOnlyConfig()),
+        "transformer_2": DenoiserConfig(Int8WeightOnlyConfig()),
+        "text_encoder": EncoderConfig(Int8WeightOnlyConfig()),
+    }
+    there = {part: config for part, config in how.items() if has_part(folder, part)}
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=there)}
 
 
 def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int = 0) -> None:

@@ -94,7 +94,7 @@ def load(
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
     fitting = choose_preset(preset, facts, folder, place)
-    pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, ("transformer",)))
+    pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
     settings = RenderSettings(
         steps=steps or facts.steps,
         seed=seed,

@@ -41,7 +41,7 @@ def load(
     place = pick_device(device)
     fitting = choose_preset(preset, facts, folder, place)
     precision: torch.dtype = pick_dtype(dtype, place)
-    pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, ("transformer",)))
+    pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
     settings = RenderSettings(
         steps=steps or facts.steps,
         seed=seed,

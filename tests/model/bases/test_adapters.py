@@ -1,0 +1,177 @@
+"""Adapters of any trainer load where they fit, give one picture in every spelling, and are refused elsewhere."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.adapters import LOW_NOISE_FILE
+from renderlift.model.lora import FILE_NAME, read_facts
+from renderlift.model.render import load, load_base
+
+Shot = Callable[..., Clip]
+RANK = 2
+# Our layer, ComfyUI's name of it.
+WAN_LAYERS = {
+    f"attn{n}.to_{ours}": f"{theirs}.{one}"
+    for n, theirs in ((1, "self_attn"), (2, "cross_attn"))
+    for ours, one in (("q", "q"), ("k", "k"), ("v", "v"), ("out.0", "o"))
+} | {"ffn.net.0.proj": "ffn.0", "ffn.net.2": "ffn.2"}
+
+
+def layers(pipeline: Any) -> dict[str, tuple[Tensor, Tensor]]:
+    """Random LoRA factors (down, up) for every layer that trainers adapt."""
+    generator = torch.Generator().manual_seed(0)
+    found = {}
+    for name, module in pipeline.transformer.named_modules():
+        if (
+            isinstance(module, torch.nn.Linear)
+            and "blocks." in name
+            and ("attn1" in name or "ff" in name or "attn2" in name)
+        ):
+            if "audio" in name:
+                continue
+            down = torch.randn(RANK, module.in_features, generator=generator)
+            up = torch.randn(module.out_features, RANK, generator=generator) / 3
+            found[name] = (down, up)
+    return found
+
+
+def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str, *, wan: bool) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = {}
+    for name, (down, up) in factors.items():
+        if spelling == "diffusers":
+            weights |= {f"transformer.{name}.lora_A.weight": down, f"transformer.{name}.lora_B.weight": up}
+            continue
+        theirs = comfy_name(name) if wan else name
+        if spelling == "comfy":
+            weights |= {
+                f"diffusion_model.{theirs}.lora_A.weight": down,
+                f"diffusion_model.{theirs}.lora_B.weight": up,
+            }
+        else:
+            flat = "lora_unet_" + theirs.replace(".", "_")
+            # Half the alpha and twice the weight: the same adapter.
+            weights |= {f"{flat}.lora_down.weight": down * 2, f"{flat}.lora_up.weight": up}
+            weights |= {f"{flat}.alpha": torch.tensor(RANK / 2)}
+    return {key: value.contiguous() for key, value in weights.items()}
+
+
+def comfy_name(name: str) -> str:
+    _, number, layer = name.split(".", 2)
+    return f"blocks.{number}.{WAN_LAYERS[layer]}"
+
+
+def video(folder: Path, adapter: Path | str, clip: Clip) -> Video:
+    return load(base=str(folder), adapter=str(adapter), steps=1, guidance=1.0, device="cpu", dtype="float32")(clip)
+
+
+@pytest.mark.parametrize("base", ["ltx2", "wan"])
+def test_every_spelling_of_one_adapter_gives_the_same_picture(
+    base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
+    made = {}
+    for spelling in ("diffusers", "comfy", "kohya"):
+        path = tmp_path / f"{spelling}.safetensors"
+        save_file(spelled(factors, spelling, wan=base == "wan"), path)
+        made[spelling] = video(folder, path, clip).astype(int)
+    assert abs(made["diffusers"] - video(folder, "none", clip)).mean() > 0.3
+    assert abs(made["diffusers"] - made["comfy"]).max() <= 1
+    assert abs(made["diffusers"] - made["kohya"]).max() <= 1
+
+
+def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: Path) -> None:
+    factors, clip = layers(load_base(str(wan_a14b), torch.float32)), shot(5)
+    save_file(spelled(factors, "diffusers", wan=True), tmp_path / FILE_NAME)
+
+    def painted() -> Video:
+        settings = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+        return load(base=str(wan_a14b), adapter=str(tmp_path), **settings)(clip)  # type: ignore[arg-type]
+
+    shared = painted()
+    silent = {name: (down, up * 0) for name, (down, up) in factors.items()}
+    save_file(spelled(silent, "diffusers", wan=True), tmp_path / LOW_NOISE_FILE)
+    assert not np.array_equal(shared, painted())
+
+
+@pytest.mark.parametrize(
+    "spelling", ["reference_downscale_factor", "reference_spatial_scale_factor", "ss_reference_downscale_factor"]
+)
+def test_the_reference_factor_is_read_in_every_spelling(tmp_path: Path, spelling: str) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={spelling: "2.0"})
+    assert read_facts(tmp_path).reference_downscale_factor == 2
+
+
+@pytest.mark.parametrize("wrong", ["0.5", "none", "-1"])
+def test_a_factor_that_is_none_is_refused(tmp_path: Path, wrong: str) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"reference_downscale_factor": wrong})
+    with pytest.raises(SetupError, match="whole number"):
+        read_facts(tmp_path)
+
+
+def test_references_at_another_rate_are_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"reference_temporal_scale_factor": "2"})
+    with pytest.raises(SetupError, match="frame rate"):
+        read_facts(tmp_path)
+
+
+def test_a_file_that_is_no_safetensors_names_itself(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"\x80\x04pickle")
+    with pytest.raises(SetupError, match="cannot be read"):
+        read_facts(tmp_path)
+
+
+def test_an_adapter_of_another_base_is_refused_by_its_name(wan: Path, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_base": "ltx2"})
+    with pytest.raises(SetupError, match=r"trained on ltx2, and this base is wan"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+def test_an_adapter_without_a_name_is_refused_by_its_layers(wan: Path, ltx2: Path, tmp_path: Path) -> None:
+    factors = layers(load_base(str(ltx2), torch.float32))
+    save_file(spelled(factors, "diffusers", wan=False), tmp_path / FILE_NAME)
+    with pytest.raises(SetupError, match="does not fit this base"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+def test_an_adapter_of_another_size_is_refused(ltx2: Path, tmp_path: Path) -> None:
+    factors = {name: (down[:, :5], up) for name, (down, up) in layers(load_base(str(ltx2), torch.float32)).items()}
+    for spelling in ("diffusers", "kohya"):
+        save_file(spelled(factors, spelling, wan=False), tmp_path / FILE_NAME)
+        with pytest.raises(SetupError, match="does not fit this base"):
+            load(base=str(ltx2), adapter=str(tmp_path), device="cpu")
+
+
+def test_cosmos_takes_no_adapter_and_wan_no_small_reference(cosmos: Path, wan: Path, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"reference_downscale_factor": "2"})
+    with pytest.raises(SetupError, match="takes no adapters"):
+        load(base=str(cosmos), adapter=str(tmp_path), device="cpu")
+    with pytest.raises(SetupError, match="1/2 of the size"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+def test_a_folder_of_something_else_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    with pytest.raises(SetupError, match="FluxPipeline, which is none of"):
+        load(base=str(tmp_path), device="cpu")
+
+
+def test_weights_that_are_pickled_are_refused(wan: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = shutil.copytree(wan, tmp_path / "pickled")
+    (weights,) = (folder / "transformer").glob("*.safetensors")
+    torch.save(load_file(weights), weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(SetupError, match="cannot be loaded"):
+        load(base=str(folder), device="cpu")
