@@ -8,15 +8,52 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from renderlift.bridge.frame import Frame
+from renderlift.bridge.receive import Receiver
 
 ADDON = Path(__file__).parents[3] / "engine_plugin/godot/addons/renderlift"
 PROJECT = Path(__file__).parent / "project"
 EXTENSION = ADDON / "bin/librenderlift.linux.x86_64.so"
 CACHE = Path(os.environ.get("RENDERLIFT_CACHE", Path.home() / ".cache/renderlift"))
 SCREEN = (1280, 800)
+MAGENTA = (230, 20, 200)
+
+
+class Painter:
+    """A bridge whose every picture is one colour."""
+
+    def __init__(self, endpoint: str = "tcp://127.0.0.1:*") -> None:
+        self.receiver = Receiver(endpoint)
+        self.endpoint = self.receiver.endpoint
+        self.frames: list[Frame] = []
+        self.came = threading.Condition()
+        self.thread = threading.Thread(target=self._paint, daemon=True)
+        self.thread.start()
+
+    def _paint(self) -> None:
+        for frame in self.receiver.frames():
+            self.receiver.send_result(frame, np.full((frame.height, frame.width, 3), MAGENTA, np.uint8))
+            with self.came:
+                self.frames.append(frame)
+                self.came.notify_all()
+
+    def wait_frames(self, count: int, timeout_s: float = 120.0) -> None:
+        with self.came:
+            assert self.came.wait_for(lambda: len(self.frames) >= count, timeout_s), len(self.frames)
+
+    def close(self) -> None:
+        self.receiver.close()
+        self.thread.join()
+
+    @staticmethod
+    def share_in(picture: NDArray[np.uint8]) -> float:
+        """Of a picture's pixels, how many are in this painter's colour."""
+        return float((np.abs(picture.astype(int) - MAGENTA).max(-1) < 12).mean())
 
 
 @dataclass
@@ -79,6 +116,17 @@ class Screen:
         rows = np.frombuffer(data, np.uint8, row_bytes * height, start).reshape(height, row_bytes)
         return rows[:, : 4 * width].reshape(height, width, 4)[..., 2::-1].copy()
 
+    def picture_once(
+        self, is_wanted: Callable[[NDArray[np.uint8]], bool], timeout_s: float = 120.0
+    ) -> NDArray[np.uint8]:
+        """The picture once it is as wanted, or the last one; looks ten times a second."""
+        never = threading.Event()
+        for _ in range(int(timeout_s * 10)):
+            if is_wanted(self.picture()):
+                break
+            never.wait(0.1)
+        return self.picture()
+
 
 @pytest.fixture(scope="session")
 def godot() -> str:
@@ -139,3 +187,28 @@ def start(godot: str, screen: Screen, project: Path) -> Iterator[Callable[..., G
     yield start_game
     for game in games:
         game.kill()
+
+
+@pytest.fixture
+def new_painter() -> Iterator[Callable[..., Painter]]:
+    """new_painter(endpoint) -> Painter; a bridge to be started, closed and started again."""
+    painters: list[Painter] = []
+
+    def new(endpoint: str = "tcp://127.0.0.1:*") -> Painter:
+        painters.append(Painter(endpoint))
+        return painters[-1]
+
+    yield new
+    for painter in painters:
+        painter.close()
+
+
+@pytest.fixture
+def keep_picture() -> Callable[[str, NDArray[np.uint8]], None]:
+    """keep_picture(name, picture): writes NAME.png into $RENDERLIFT_PICTURES, if that is set, to be looked at."""
+
+    def keep(name: str, picture: NDArray[np.uint8]) -> None:
+        if folder := os.environ.get("RENDERLIFT_PICTURES"):
+            cv2.imwrite(f"{folder}/{name}.png", picture[..., ::-1])
+
+    return keep

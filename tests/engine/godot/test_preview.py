@@ -1,93 +1,39 @@
 """A game in preview: it survives its bridge, and shows what comes back."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
-from renderlift.bridge.frame import Array, Channel, Frame
+from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.receive import Receiver
-
-MAGENTA = (230, 20, 200)
-
-
-class Painter:
-    """A bridge whose every picture is one colour."""
-
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:*") -> None:
-        self.receiver = Receiver(endpoint)
-        self.endpoint = self.receiver.endpoint
-        self.frames: list[Frame] = []
-        self.came = threading.Condition()
-        self.thread = threading.Thread(target=self._paint, daemon=True)
-        self.thread.start()
-
-    def _paint(self) -> None:
-        for frame in self.receiver.frames():
-            self.receiver.send_result(frame, np.full((frame.height, frame.width, 3), MAGENTA, np.uint8))
-            with self.came:
-                self.frames.append(frame)
-                self.came.notify_all()
-
-    def wait_frames(self, count: int, timeout_s: float = 120.0) -> None:
-        with self.came:
-            assert self.came.wait_for(lambda: len(self.frames) >= count, timeout_s), len(self.frames)
-
-    def close(self) -> None:
-        self.receiver.close()
-        self.thread.join()
-
-
-@pytest.fixture
-def painter() -> Any:
-    painter = Painter()
-    yield painter
-    painter.close()
-
-
-def share_of_magenta(picture: Array) -> float:
-    return float((np.abs(picture.astype(int) - MAGENTA).max(-1) < 12).mean())
-
-
-def shown(screen: Any, wanted: Callable[[Array], bool], timeout_s: float = 60.0) -> Array:
-    """The screen's picture once it is as wanted; looks ten times a second."""
-    never = threading.Event()
-    for _ in range(int(timeout_s * 10)):
-        picture = screen.picture()
-        if wanted(picture):
-            return picture
-        never.wait(0.1)
-    return picture
 
 
 def test_the_returned_picture_fills_the_window_and_is_never_captured(
-    start: Any, screen: Any, painter: Painter
+    start: Any, screen: Any, new_painter: Any, keep_picture: Any
 ) -> None:
-    game = start("level.tscn", "--renderlift-show=on", f"--renderlift-endpoint={painter.endpoint}")
+    painter = new_painter()
+    endpoint = f"--renderlift-endpoint={painter.endpoint}"
+    game = start("level.tscn", "--renderlift-show=on", endpoint, engine=("--position", "0,0"))
     painter.wait_frames(1)
     window = np.s_[:180, :320]
-    picture = shown(screen, lambda picture: share_of_magenta(picture[window]) > 0.8)
-    assert share_of_magenta(picture[window]) > 0.8  # the badge covers the rest
-    before = len(painter.frames)
-    painter.wait_frames(before + 3)
-    assert share_of_magenta(painter.frames[-1].channels[Channel.RGB]) == 0.0
+    picture = screen.picture_once(lambda picture: painter.share_in(picture[window]) > 0.8)
+    keep_picture("game", picture)
+    assert painter.share_in(picture[window]) > 0.8  # the badge covers the rest
+    painter.wait_frames(len(painter.frames) + 3)
+    assert painter.share_in(painter.frames[-1].channels[Channel.RGB]) == 0.0
     game.kill()
 
 
-def test_a_bridge_that_comes_again_is_found_again(start: Any) -> None:
-    first = Painter()
+def test_a_bridge_that_comes_again_is_found_again(start: Any, new_painter: Any) -> None:
+    first = new_painter()
     game = start("level.tscn", f"--renderlift-endpoint={first.endpoint}")
     first.wait_frames(2)
     first.close()
-    second = Painter(first.endpoint)
+    second = new_painter(first.endpoint)
     second.wait_frames(2)
-    session = {frame.session for frame in first.frames + second.frames}
-    assert len(session) == 1
+    assert len({frame.session for frame in first.frames + second.frames}) == 1
     assert second.frames[0].index > first.frames[-1].index
     game.kill()
-    second.close()
 
 
 def test_a_game_that_was_killed_goes_on_where_the_bridge_needs_it(start: Any) -> None:

@@ -62,7 +62,7 @@ func open(root: Node, world: World3D, options: Dictionary) -> bool:
 		publisher = null
 		return false
 	if has_all_channels():
-		_stand_ins = StandIns.new(root, world)
+		_stand_ins = StandIns.new(root, world, mask != Channels.RGB_ONLY)
 	for name in options.cameras:
 		var view: Variant = View.new(name, world, _stand_ins) if _stand_ins else CompatibilityView.new(name, world)
 		view.mask = mask

@@ -47,12 +47,14 @@ var _updates := 0
 var _moved: Array[int] = []
 
 
-## Everything below `root` that lives in `world`.
-func _init(root: Node, world: World3D) -> void:
+## Everything below `root` that lives in `world`; nothing if only rgb is wanted.
+func _init(root: Node, world: World3D, wanted: bool) -> void:
 	_root = root
 	_world = world
 	labels = Labels.new(root)
 	scenario = RenderingServer.scenario_create()
+	if not wanted:
+		return
 	for node in root.find_children("*", "GeometryInstance3D", true, false):
 		_arrivals.append(node)
 	if root is GeometryInstance3D:
@@ -62,7 +64,7 @@ func _init(root: Node, world: World3D) -> void:
 
 
 func close() -> void:
-	if is_instance_valid(_root) and _root.is_inside_tree():
+	if is_instance_valid(_root) and _root.is_inside_tree() and _root.get_tree().node_added.is_connected(_on_added):
 		_root.get_tree().node_added.disconnect(_on_added)
 		_root.get_tree().node_removed.disconnect(_on_removed)
 	for stand_in: StandIn in _stand_ins.values():
