@@ -68,7 +68,10 @@ def test_a_dataset_gives_a_table_a_page_and_numbers(make_dataset, tmp_path, stud
     page = done.files["page"].read_text()
     assert page.count("<figure>") == 2 * 5  # render, lifted, truth, error, labels
     assert "http" not in page  # nothing is fetched
-    assert "| PSNR to the truth |" in (tmp_path / "results.md").read_text()
+    told = (tmp_path / "results.md").read_text()
+    assert "| PSNR to the truth |" in told
+    assert "renderlift evaluate pairs --render embedded --markdown results.md" in told
+    assert str(tmp_path) not in told
 
 
 def test_what_is_finished_is_not_measured_again(make_dataset, tmp_path, studio):
@@ -144,6 +147,16 @@ def test_ablations_leave_out_the_lock_the_adapter_and_each_buffer(make_dataset, 
     ]
     assert ("embedded", {"lock": False}) in studio.loaded
     assert [table.event for table in done.tables] == ["evaluation", "comparison"]
+
+
+def test_kinds_of_scenes_are_told_apart(make_dataset, tmp_path, studio):
+    dataset = make_dataset(900000, 900001)
+    for number, kind in ((900000, "room"), (900001, "workshop")):
+        (dataset / str(number) / "scene.json").write_text(json.dumps({"kind": kind}))
+    run(studio, dataset, tmp_path / "out", markdown=tmp_path / "results.md")
+    told = (tmp_path / "results.md").read_text()
+    assert "| room | 1 |" in told
+    assert "| workshop | 1 |" in told
 
 
 def test_nobody_beats_the_render_where_the_render_is_the_measure(make_dataset, tmp_path, studio):

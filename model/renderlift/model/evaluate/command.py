@@ -1,5 +1,6 @@
 """What `renderlift evaluate` asks for, and what it shows: between the command line and the measures."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,7 @@ def answer(
     write(files["page"], html_page(report, request.output).encode())
     if request.markdown:
         files["markdown"] = request.markdown
-        write(request.markdown, markdown(report).encode())
+        write(request.markdown, markdown(report, command_line(request)).encode())
     return Answer(report, _tables(report), files)
 
 
@@ -101,6 +102,30 @@ def subjects(request: Request) -> tuple[Subject, ...]:
     main = Subject("lifted", request.render or "embedded", request.options)
     compared = [also(text, main) for text in request.also]
     return (main, *compared, *(ablations(main) if request.ablate else ()), *videos)
+
+
+def command_line(request: Request) -> str:
+    """The command that asks for the same, with names in place of paths."""
+    words = ["renderlift", "evaluate", request.input.name]
+    named = {"render": request.render, **request.options}
+    lock = named.pop("lock", True)
+    for name, value in named.items():
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", Path(value).name if Path(str(value)).is_dir() else str(value)]
+    words += [] if lock else ["--no-lock"]
+    words += [word for video in request.videos for word in ("--video", video.name)]
+    words += [word for text in request.also for word in ("--also", text)]
+    words += ["--ablate"] if request.ablate else []
+    words += ["--part", request.part] if request.part else []
+    for name, value, usual in (
+        ("truth", request.truth and request.truth.name, None),
+        ("scenes", request.scenes, None),
+        ("frames", request.frames, None),
+        ("length", request.length, Request.length),
+        ("overlap", request.overlap, Request.overlap),
+    ):
+        words += [f"--{name}", str(value)] if value not in (None, usual) else []
+    return shlex.join([*words, "--markdown", request.markdown.name if request.markdown else "results.md"])
 
 
 def _tables(report: Report) -> tuple[Table, ...]:

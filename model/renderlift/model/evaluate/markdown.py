@@ -3,24 +3,30 @@
 from collections.abc import Iterator, Sequence
 
 from renderlift.model.evaluate.measures import BRIEF, BY_KEY
-from renderlift.model.evaluate.report import Report, best, brief_table, full_table
+from renderlift.model.evaluate.report import Report, best, brief_table, full_table, kinds_table
 from renderlift.model.evaluate.subjects import RENDER, TRUTH
 
 LEAST_SUBJECTS = 5  # from which on a table of all of them, with few measures, comes second
 
 
-def markdown(report: Report) -> str:
-    """The page, ending in a newline."""
-    return "\n".join([*_head(report), *_tables(report), *_scenes(report), *_notes(report)]) + "\n"
+def markdown(report: Report, command: str) -> str:
+    """The page, ending in a newline.
+
+    Args:
+        command: that made it, for the reader to repeat.
+    """
+    parts = (_head(report, command), _tables(report), _kinds(report), _scenes(report), _notes(report))
+    return "\n".join(line for part in parts for line in part).rstrip("\n") + "\n"
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: Report, command: str) -> Iterator[str]:
     scenes = len(report.scenes)
     yield f"# Results on {report.input}\n"
     yield (
         f"{report.frames} frames of {scenes} scene{'s' * (scenes != 1)} at {report.size}; means over the scenes. "
         "What each measure means: [evaluation.md](evaluation.md).\n"
     )
+    yield f"```bash\n{command}\n```\n"
     main = report.subject(report.main)
     if main and main.gained is not None:
         yield f"{main.gained} of {scenes} scenes come nearer to the truth than the render is.\n"
@@ -41,6 +47,13 @@ def _tables(report: Report) -> Iterator[str]:
         for row in rows
     ]
     yield from _table(header, marked)
+
+
+def _kinds(report: Report) -> Iterator[str]:
+    rows = kinds_table(report)
+    if rows:
+        yield f"## {report.main} by kind of scene\n"
+        yield from _table(("kind", "scenes", "PSNR", "gain", "SSIM"), rows)
 
 
 def _scenes(report: Report) -> Iterator[str]:

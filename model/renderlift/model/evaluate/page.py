@@ -124,7 +124,8 @@ def _case(report: Report, folder: Path, scene: str) -> Iterator[str]:
     gain = _gain_db(report, scene)
     told = "" if gain is None else f"<span{' class=loss' * (gain < 0)}>{gain:+.2f} dB over the render</span>"
     frame = f"<span>frame {main.shown_frame}</span>" if main else ""
-    yield f'<div class="case"><h3>{escape(scene)}{frame}{told}</h3><div class="row">'
+    kind = f"<span>{escape(main.kind)}</span>" if main and main.kind else ""
+    yield f'<div class="case"><h3>{escape(scene)}{kind}{frame}{told}</h3><div class="row">'
     pictures = {s.name: _picture(picture_path(folder, s.name, scene)) for s in report.subjects}
     own, truth = pictures.get(report.main), pictures.get(TRUTH)
     order = dict.fromkeys([RENDER, report.main, TRUTH])

@@ -18,6 +18,7 @@ class SceneResult(msgspec.Struct, frozen=True):
     values: dict[str, float]
     shown_frame: int | None = None
     render_seconds: float = 0.0
+    kind: str = ""  # of the scene
 
 
 class SubjectReport(msgspec.Struct, frozen=True):
@@ -111,6 +112,21 @@ def brief_table(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
     measures = [BY_KEY[key] for key in BRIEF if any(key in subject.summary for subject in report.subjects)]
     header = ("", *(measure.short for measure in measures))
     return header, [(s.name, *(m.text(s.summary.get(m.key)) for m in measures)) for s in report.subjects]
+
+
+def kinds_table(report: Report) -> list[tuple[str, ...]]:
+    """One row per kind of scene, where there are several: its scenes, PSNR before and after, gain, SSIM after."""
+    own, main = report.subject(RENDER), report.subject(report.main)
+    kinds = list(dict.fromkeys(result.kind for result in main.scenes)) if main else []
+    if len(kinds) < 2 or own is None or main is None or "psnr_db" not in main.summary:
+        return []
+    rows: list[tuple[str, ...]] = []
+    for kind in sorted(kinds):
+        scenes = [result for result in main.scenes if result.kind == kind]
+        after = summed_up(main.name, scenes, [result for result in own.scenes if result.kind == kind]).summary
+        cells = [BY_KEY[key].text(after.get(key)) for key in ("psnr_db", "psnr_gain_db", "ssim")]
+        rows.append((kind or "unnamed", str(len(scenes)), *cells))
+    return rows
 
 
 def _mean(results: Sequence[SceneResult], key: str) -> float | None:

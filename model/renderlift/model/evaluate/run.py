@@ -166,6 +166,7 @@ def _measure(
         values,
         judged.shown.frame.index if judged.shown else index,
         watch.seconds if subject.renderer else 0.0,
+        scene.kind,
     )
     write(_result_path(job.output, subject.name, scene.name), msgspec.json.format(msgspec.json.encode(result)))
     return result

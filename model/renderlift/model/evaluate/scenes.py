@@ -1,7 +1,7 @@
 """What is evaluated: the streams of a recording, or the scenes of a dataset of pairs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from renderlift.bridge.record import read_frames, summarize
 from renderlift.bridge.segment_index import StreamSummary
 from renderlift.model.evaluate.judge import Moment
 from renderlift.model.pairs import Part, pair_folders, part_of
-from renderlift.model.pairs.dataset import read_picture, truth_files
+from renderlift.model.pairs.dataset import read_json, read_picture, truth_files
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Scene:
     frames: int
     size: tuple[int, int]  # height, width
     truth: dict[int, Path]  # frame index to picture
+    kind: str = ""  # as scene.json names it: room, street, ...
 
     def read(self) -> Iterator[Frame]:
         """Its frames in order, `frames` at most."""
@@ -127,9 +128,14 @@ def _paired(dataset: Path, choice: Choice, on_damage: Callable[[RenderliftError]
                 raise RecordingError(
                     f"{folder / 'render'} holds {len(streams)} cameras or sessions, a pair has one"
                 )
-            yield _scene(folder.name, folder / "render", streams[0], truth_files(folder / "truth"), choice)
+            scene = _scene(folder.name, folder / "render", streams[0], truth_files(folder / "truth"), choice)
+            yield replace(scene, kind=_kind(folder / "scene.json"))
         except RecordingError as damage:
             on_damage(damage)
+
+
+def _kind(path: Path) -> str:
+    return str(read_json(path).get("kind", "")) if path.exists() else ""
 
 
 def _recorded(path: Path, choice: Choice) -> list[Scene]:
