@@ -102,6 +102,7 @@ struct TSet
 {
 	void Add(const T&);
 	bool Contains(const T&) const;
+	int32 Num() const;
 };
 
 template <class K, class V>
@@ -109,6 +110,7 @@ struct TMap
 {
 	V& Add(const K&, const V&);
 	V* Find(const K&);
+	V& FindOrAdd(const K&, const V&);
 	const V* Find(const K&) const;
 	bool Contains(const K&) const;
 	int32 Num() const;
@@ -524,6 +526,7 @@ template <class T>
 struct TActorIterator
 {
 	explicit TActorIterator(class UWorld*);
+	T* operator->() const;
 	explicit operator bool() const;
 	TActorIterator& operator++();
 	T* operator*() const;

@@ -318,6 +318,7 @@ class AActor : public UObject
 {
 public:
 	TArray<FName> Tags;
+	const TSet<UActorComponent*>& GetComponents() const;
 	bool Destroy();
 	template <class T> T* FindComponentByClass() const;
 };

@@ -225,13 +225,14 @@ void FRenderliftCapture::PrepareView(FSceneViewFamily& Family, FSceneView& View)
 	ChosenTarget = nullptr;	 // of a frame that was set up and never drawn
 	const URenderliftSettings& Settings = *GetDefault<URenderliftSettings>();
 	const double Now = FPlatformTime::Seconds();
-	if (Source.Mode == ERenderliftMode::Preview)
+	const bool bTooSoon = Now - LastFrameSeconds < 1.0 / Settings.PreviewFramesPerSecond;
+	if (Source.Mode == ERenderliftMode::Preview && (bTooSoon || !Session->WantsFrame()))
 	{
-		const bool bTooSoon = Now - LastFrameSeconds < 1.0 / Settings.PreviewFramesPerSecond;
-		if (bTooSoon || !Readback->HasRoom() || !Session->WantsFrame())
-		{
-			return;
-		}
+		return;
+	}
+	if (!Readback->HasRoom())
+	{
+		return;	 // in a capture there is room for each tick's frame; this is a viewport drawn again within the tick
 	}
 	ChosenTimeNs = Source.EngineTimeNs ? Source.EngineTimeNs(Family) : TOptional<int64>(WorldTimeNs(Family));
 	if (!ChosenTimeNs)

@@ -89,14 +89,20 @@ void FRenderliftLabels::Update(UWorld& World)
 	{
 		return;
 	}
-	const double Now = FPlatformTime::Seconds();
-	if (ScannedWorld.Get() != &World || Now - LastScanSeconds > ScanEverySeconds)
+	const double Seconds = FPlatformTime::Seconds();
+	if (ScannedWorld.Get() != &World || Seconds - LastScanSeconds > ScanEverySeconds)
 	{
 		ScannedWorld = &World;
-		LastScanSeconds = Now;
+		LastScanSeconds = Seconds;
 		Scan(World);
 	}
-	Stencils.Deal(ByImportance());
+	std::vector<FRenderliftIds> Now = ByImportance();
+	if (Now == DealtFor)
+	{
+		return;
+	}
+	DealtFor = MoveTemp(Now);
+	Stencils.Deal(DealtFor);
 	if (Stencils.CountUnlabelled() > 0 && !bToldUnlabelled)
 	{
 		bToldUnlabelled = true;
@@ -115,7 +121,13 @@ void FRenderliftLabels::Scan(UWorld& World)
 {
 	for (TActorIterator<AActor> Actor(&World); Actor; ++Actor)
 	{
-		AddActor(**Actor);
+		// Levels have tens of thousands of actors, and hardly one of them changes.
+		int32& ComponentCount = Seen.FindOrAdd(*Actor, INDEX_NONE);
+		if (ComponentCount != Actor->GetComponents().Num())
+		{
+			ComponentCount = Actor->GetComponents().Num();
+			AddActor(**Actor);
+		}
 	}
 }
 
@@ -159,6 +171,7 @@ void FRenderliftLabels::AddPart(
 	Part.Primitive = &Primitive;
 	Part.bOwnCustomDepth = Primitive.bRenderCustomDepth;
 	Part.OwnStencil = Primitive.CustomDepthStencilValue;
+	DealtFor.clear();
 }
 
 uint32 FRenderliftLabels::ClassId(const FString& ClassName)
@@ -222,6 +235,7 @@ void FRenderliftLabels::Restore()
 			Part.bTaken = false;
 		}
 	}
+	DealtFor.clear();
 }
 
 FRenderliftStencils::FTable FRenderliftLabels::Table() const

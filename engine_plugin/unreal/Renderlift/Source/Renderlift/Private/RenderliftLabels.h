@@ -12,6 +12,7 @@
 
 #include <vector>
 
+class AActor;
 class UWorld;
 
 /** Game thread. Ids once dealt stay for the life of this object, that is for one session. */
@@ -59,6 +60,8 @@ private:
 	ERenderliftLabels Which;
 	FRenderliftStencils Stencils;
 	TMap<FString, uint32> ClassIds;
+	/** How many components each actor had when it was looked at. */
+	TMap<TWeakObjectPtr<AActor>, int32> Seen;
 	/** By path; the instance id is the place plus 1. */
 	TMap<FString, int32> InstanceByPath;
 	TArray<FInstance> Instances;
@@ -66,6 +69,8 @@ private:
 	std::vector<renderlift::IdName> Names;
 	bool bNamesChanged = false;
 	bool bToldUnlabelled = false;
+	/** What the values were last dealt for; nothing is touched while it stays. */
+	std::vector<FRenderliftIds> DealtFor;
 	TWeakObjectPtr<UWorld> ScannedWorld;
 	double LastScanSeconds = -1.0e9;
 	int32 CustomDepthBefore = -1;

@@ -35,6 +35,12 @@ namespace
 		return Buffer ? Buffer->GetContents() : nullptr;
 	}
 
+	// What a frame did not draw is a stand-in of a pixel or so, never null.
+	bool IsDrawn(FRDGTextureRef Texture, const FSceneTextureUniformParameters& Textures)
+	{
+		return Texture && Texture->Desc.Extent == Textures.SceneDepthTexture->Desc.Extent;
+	}
+
 	FVector4f Row(const RenderliftAxes::FMatrix4& Matrix, int32 Index)
 	{
 		return FVector4f(float(Matrix[Index * 4]), float(Matrix[Index * 4 + 1]), float(Matrix[Index * 4 + 2]),
@@ -270,13 +276,14 @@ namespace RenderliftPackPass
 			case Channel::instance_id:
 				return Textures->CustomDepthTexture && Textures->CustomStencilTexture;
 			case Channel::flow:
-				return Textures->GBufferVelocityTexture != nullptr;
+				// Drawn for TSR, TAA and motion blur only. Without it a moving thing would pass for a still one.
+				return IsDrawn(Textures->GBufferVelocityTexture, *Textures);
 			case Channel::normal:
-				return Pack.CapturedNormal || (HasPlainGBuffer() && Textures->GBufferATexture);
+				return Pack.CapturedNormal || (HasPlainGBuffer() && IsDrawn(Textures->GBufferATexture, *Textures));
 			case Channel::albedo:
-				return Pack.CapturedBaseColor || (HasPlainGBuffer() && Textures->GBufferCTexture);
+				return Pack.CapturedBaseColor || (HasPlainGBuffer() && IsDrawn(Textures->GBufferCTexture, *Textures));
 			case Channel::material:
-				return HasPlainGBuffer() && Textures->GBufferBTexture;
+				return HasPlainGBuffer() && IsDrawn(Textures->GBufferBTexture, *Textures);
 			default:
 				return false;
 		}

@@ -19,6 +19,11 @@ struct FRenderliftIds
 {
 	uint32_t Class = 0;
 	uint32_t Instance = 0;
+
+	bool operator==(const FRenderliftIds& Other) const
+	{
+		return Class == Other.Class && Instance == Other.Instance;
+	}
 };
 
 class FRenderliftStencils
