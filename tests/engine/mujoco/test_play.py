@@ -4,12 +4,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from renderlift.bridge.errors import SetupError
-from renderlift.bridge.frame import Channel, Frame
+from renderlift.bridge.frame import Array, Channel, Frame
 from renderlift.bridge.receive import Receiver
 from renderlift.bridge.wire import Mode
 
@@ -162,6 +163,36 @@ def test_ones_own_loop_sends_a_frame_for_each_interval_of_the_simulation(receive
                 for frame in receiver.frames(timeout_s=0):
                     receiver.acknowledge(frame)
         assert sent == 5
+
+
+class Viewer:
+    """As much of MuJoCo's passive viewer as is used, but for its window."""
+
+    def __init__(self) -> None:
+        self.cam = mujoco.MjvCamera()
+        self.viewport = mujoco.MjrRect(270, 10, 320, 240)  # beside the viewer's own panels
+        self.shown: list[tuple[Any, Array]] = []
+
+    def set_images(self, place_and_picture: tuple[Any, Array]) -> None:
+        self.shown.append(place_and_picture)
+
+
+def test_what_comes_back_is_shown_in_the_corner_of_the_viewer(receiver: Receiver, model: Path) -> None:
+    simulation, viewer = load_simulation(str(model)), Viewer()
+    mujoco.mjv_defaultFreeCamera(simulation.model, viewer.cam)
+    options: dict[str, Any] = {"endpoint": receiver.endpoint, "viewer": viewer, "size": (36, 64)}
+    with attach(simulation.model, simulation.data, **options) as lift:
+        assert lift.publisher.wait_connected(20)
+        assert lift.sync()
+        frame = next(receiver.frames(timeout_s=20))
+        assert frame.camera_name == "viewer"
+        receiver.send_result(frame, np.full((36, 64, 3), 200, np.uint8))
+        assert lift.publisher.wait_results(1, 20)
+        lift.sync()
+    place, picture = viewer.shown[0]
+    assert (place.left, place.bottom, place.width, place.height) == (270, 10, 160, 90)
+    assert picture.shape == (90, 160, 3)
+    assert (picture == 200).all()
 
 
 def test_the_arm_clears_the_bench() -> None:

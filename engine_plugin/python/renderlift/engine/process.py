@@ -32,9 +32,8 @@ def engine_parser(name: str, description: str | None, scene_help: str) -> argpar
     parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.PREVIEW)
     parser.add_argument("--size", type=size_of, default=(256, 448), metavar="WxH", help="of the frames")
     parser.add_argument("--frames", type=int, help="stop after so many; preview runs on by itself")
-    parser.add_argument("--fps", type=float, default=24.0, help="frames per second of the scene's clock")
     parser.add_argument("--session", help="capture: name the run, to go on with it after a crash")
-    parser.add_argument("--headless", action="store_true", help="draw without a window (always so here)")
+    parser.add_argument("--headless", action="store_true", help="draw without a window (the default)")
     return parser
 
 
@@ -79,16 +78,16 @@ def capture_all(
     wanted = {camera: publisher.resume_index(camera) if resumes else 0 for camera in cameras}
     start = min(wanted.values())
     for index in range(max(start - 1, 0), frames):
-        for frame in grab(index):
-            if index >= wanted[frame.camera_name]:
-                publish(publisher, frame, ending)
         if ending.is_set():
             break
+        for frame in grab(index):
+            if index >= wanted[frame.camera_name]:
+                _publish(publisher, frame, ending)
     if not publisher.close(timeout_s=LEAVE_S if ending.is_set() else SETTLE_S):
         raise TransportError("not every frame was acknowledged", fix="Run the same session again.")
 
 
-def publish(publisher: Publisher, frame: Frame, ending: threading.Event) -> None:
+def _publish(publisher: Publisher, frame: Frame, ending: threading.Event) -> None:
     """Wait until the bridge has room, but not when asked to end."""
     told = False
     while not ending.is_set():

@@ -110,13 +110,14 @@ class Lift:
         return True
 
     def _show(self) -> None:
-        """Put the newest picture, if there is one, into the viewer's lower left corner."""
-        if self._viewer is None or not self._viewer.viewport:
+        """Put the newest picture, if there is one, into the lower left corner of what the viewer shows."""
+        view = self._viewer.viewport if self._viewer is not None else None
+        if not view:
             return
         result = self.publisher.result(self.capture.camera_names[0])
         if result is not None:
-            picture = _resized(result.picture, round(SHARE_OF_VIEWER * self._viewer.viewport.width))
-            place = core.MjrRect(0, 0, picture.shape[1], picture.shape[0])
+            picture = _resized(result.picture, round(SHARE_OF_VIEWER * view.width))
+            place = core.MjrRect(view.left, view.bottom, picture.shape[1], picture.shape[0])
             self._viewer.set_images((place, picture))
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Array, CameraPose, Channel, Frame, IdName
-from renderlift.engine.mujoco import axes
 from renderlift.engine.flow import backward_flow
+from renderlift.engine.mujoco import axes
 from renderlift.engine.mujoco.labels import Instances, label
 from renderlift.engine.mujoco.library import Data, Model, core
 from renderlift.engine.mujoco.passes import Passes

@@ -93,6 +93,7 @@ def _publisher(options: argparse.Namespace, capture: Capture) -> Publisher:
 
 def _parser() -> argparse.ArgumentParser:
     parser = engine_parser("mujoco", __doc__, "arm, a model's .xml or .mjb, or module:function")
+    parser.add_argument("--fps", type=float, default=24.0, help="frames per second of the simulation's clock")
     parser.add_argument("--camera", action="append", help="one of the model's, may be repeated; all by default")
     parser.add_argument("--keyframe", help="of the model, to start from")
     parser.add_argument(

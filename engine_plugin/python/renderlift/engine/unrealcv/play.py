@@ -124,6 +124,7 @@ def _publisher(options: argparse.Namespace, capture: Capture) -> Publisher:
 
 def _parser() -> argparse.ArgumentParser:
     parser = engine_parser("unrealcv", __doc__, "HOST:PORT of the server, e.g. 127.0.0.1:9000")
+    parser.add_argument("--fps", type=float, default=24.0, help="frames per second")
     parser.add_argument(
         "--camera", type=int, action="append", help="number of a camera, may be repeated; 0 by default"
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.bridge.errors import SetupError, TransportError
+from renderlift.bridge.errors import SetupError, TransportError, install_fix
 
 ANSWER_S = 30.0  # for a batch; a large picture of a large scene takes a second or two
 MAX_SIDE = 16384
