@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from renderlift.bridge.frame import Channel
+
 from .conftest import StartEngine
-from .null_pixels import pixels
+from .null_pixels import pixels, world_from_camera
 
 unrealcv = pytest.importorskip("unrealcv", reason="pip install 'renderlift[engines]' brings the client")
+Capture = pytest.importorskip("renderlift.engine.unrealcv").Capture
 
 HEIGHT, WIDTH = 48, 64
 MAGIC = 0x9E2B83C1
@@ -93,11 +96,11 @@ def test_the_channels_of_a_batch_are_of_one_instant(client: Any) -> None:
     answers = client.request([f"vbatch {len(commands)}", *(f"vget /camera/0/{command}" for command in commands)])
     lit, mask, normal = (picture(answers[i]) for i in (1, 3, 4))
     tick = round(numbers(answers[5])[0] / 10)
-    expected = {str(channel): array for channel, array in pixels(tick, HEIGHT, WIDTH).items()}
-    np.testing.assert_array_equal(lit, expected["rgb"])
+    expected = pixels(tick, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(lit, expected[Channel.RGB])
     depth_cm = np.load(io.BytesIO(answers[2]))
-    sky = np.isinf(expected["depth"][..., 0])
-    np.testing.assert_allclose(depth_cm[~sky], 100 * expected["depth"][..., 0][~sky], rtol=1e-6)
+    sky = np.isinf(expected[Channel.DEPTH][..., 0])
+    np.testing.assert_allclose(depth_cm[~sky], 100 * expected[Channel.DEPTH][..., 0][~sky], rtol=1e-6)
     assert (depth_cm[sky] == 65504).all()
     assert (mask[sky] == 0).all()
     assert (normal[sky] == 128).all()
@@ -107,14 +110,13 @@ def test_the_channels_of_a_batch_are_of_one_instant(client: Any) -> None:
 
 def test_every_object_has_its_colour_in_the_mask(client: Any) -> None:
     mask = picture(client.request("vget /camera/0/object_mask png"))
-    ids = pixels(0, HEIGHT, WIDTH)
+    ids = pixels(0, HEIGHT, WIDTH)[Channel.INSTANCE_ID]
     names = client.request("vget /objects").split()
     assert names == ["floor_1", "wall_1", "box_1"]
     for name, id_ in zip(names, (10, 20, 30), strict=True):
         color = client.request(f"vget /object/{name}/color")
         red, green, blue = (int(part[2:]) for part in color.strip("()").split(",")[:3])
-        instance_ids = next(array for channel, array in ids.items() if channel == "instance_id")
-        np.testing.assert_array_equal((mask == (red, green, blue)).all(-1), instance_ids[..., 0] == id_)
+        np.testing.assert_array_equal((mask == (red, green, blue)).all(-1), ids[..., 0] == id_)
 
 
 def test_the_field_of_view_and_the_size_are_the_frames(client: Any) -> None:
@@ -172,3 +174,18 @@ def test_a_client_that_speaks_something_else_is_shown_out_and_the_next_served(po
     assert polite.connect()
     assert polite.request("vget /unrealcv/version") == "v1.1.0"
     polite.disconnect()
+
+
+def test_our_own_unrealcv_capture_gets_the_engines_frame_back(port: int) -> None:
+    with Capture(f"127.0.0.1:{port}") as capture:
+        (frame,) = capture.grab(engine_time_ns=0)
+    tick = round(10 * frame.camera.world_from_camera[0, 3])
+    expected = pixels(tick, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(frame.channels[Channel.RGB], expected[Channel.RGB])
+    np.testing.assert_allclose(frame.channels[Channel.DEPTH], expected[Channel.DEPTH], rtol=1e-6)
+    np.testing.assert_allclose(frame.camera.world_from_camera, world_from_camera(tick), atol=1e-4)
+    assert frame.camera.image_from_camera[0, 0] == pytest.approx(HEIGHT / 2 / np.tan(0.5), rel=1e-4)
+    names = {row.id: row.class_name for row in frame.names if row.path}
+    for id_, name in {10: "floor", 20: "wall", 30: "box"}.items():
+        (seen,) = np.unique(frame.channels[Channel.INSTANCE_ID][expected[Channel.INSTANCE_ID] == id_])
+        assert names[seen] == name
