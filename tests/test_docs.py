@@ -29,11 +29,11 @@ def renderlift_commands(page: Path) -> list[list[str]]:
     """The words after `renderlift` of every command in the page's shell blocks."""
     found: list[list[str]] = []
     for line in shell_lines(page):
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;<>")
         lexer.whitespace_split = True
         command: list[str] = []
         for word in [*lexer, ";"]:
-            if set(word) <= set("&|;"):
+            if set(word) <= set("&|;<>"):
                 if command and Path(command[0]).name == "renderlift":
                     found.append(command[1:])
                 command = []
