@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +108,22 @@ def test_reflected_classes_stand_where_the_header_tool_can_read_them(plugin: Any
         text = file.read_text()
         assert "UE_VERSION" not in text, file.name  # it knows no other condition than WITH_EDITOR
         assert INCLUDE.findall(text)[-1] == f"{file.stem}.generated.h"
+
+
+@pytest.mark.parametrize("last", [3, 5, 6, 8])
+def test_the_build_files_are_well_formed_up_to(
+    plugin: Any, tool: Callable[[str, str], str], tmp_path: Path, last: int
+) -> None:
+    compiler = tool("mcs", "mono-mcs")
+    defines = [f"-define:UE_5_{minor}_OR_LATER" for minor in range(3, last + 1)]
+    options = [
+        compiler,
+        "-target:library",
+        f"-out:{tmp_path / 'rules.dll'}",
+        *defines,
+        "-warnaserror",
+        "-nowarn:0649",
+    ]
+    files = [plugin.declarations / "BuildTool.cs", *plugin.files(".Build.cs")]
+    ran = subprocess.run([*options, *files], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout
