@@ -15,21 +15,28 @@ from renderlift.bridge.options import (
     LOSSY,
     Adapter,
     AdapterScale,
+    Anchors,
     Base,
+    Control,
     Debug,
     Device,
     Endpoint,
+    Guidance,
     Json,
+    Keep,
     Length,
     NoLock,
     Once,
     Overlap,
     OwnKey,
     PeerKeys,
+    PresetName,
+    Prompt,
     Render,
     Seed,
     Size,
     Steps,
+    Strength,
     telling,
 )
 
@@ -318,8 +325,15 @@ def enhance(
     device: Device = None,
     base: Base = None,
     adapter: Adapter = None,
-    length: Length = 9,
-    overlap: Overlap = 2,
+    keep: Keep = None,
+    prompt: Prompt = None,
+    guidance: Guidance = None,
+    strength: Strength = None,
+    control: Control = None,
+    anchors: Anchors = None,
+    preset: PresetName = None,
+    length: Annotated[int | None, typer.Option(min=1, help="Frames in a clip; else as the base likes it.")] = None,
+    overlap: Annotated[int | None, typer.Option(min=0, help="Frames that neighbouring clips share.")] = None,
     session: Annotated[str | None, typer.Option(help="Which session, where there are several.")] = None,
     camera: Annotated[str | None, typer.Option(help="Which camera, where there are several.")] = None,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Before | after.")] = False,
@@ -333,10 +347,14 @@ def enhance(
 
         renderlift enhance take1 -o take1.mp4 --side-by-side
 
-        renderlift enhance take1 -o pictures --steps 8 --seed 7
+        renderlift enhance take1 -o pictures --steps 8 --seed 7 --keep text --keep hud=0.5
+
+        renderlift enhance take1 -o take1.mp4 --base LTX_2_FOLDER --adapter MY_LORA --prompt "{scene} at dusk"
     """
-    options.check_clip(length, overlap)
+    if length is not None and overlap is not None:
+        options.check_clip(length, overlap)
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
+        from renderlift.bridge.clip import clip_size
         from renderlift.bridge.enhance import enhance as enhance_recording
         from renderlift.bridge.record import summarize
         from renderlift.bridge.renderer import load_renderer
@@ -345,12 +363,15 @@ def enhance(
         summarize(recording)  # wrong names are told before the model is loaded
         refuse_other_ending(output)
         given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
+        given |= options.base_options(prompt, guidance, strength, control, anchors, preset, keep)
+        renderer = load_renderer(render, given)
+        frames, shared = clip_size(renderer, length, overlap)
         done = enhance_recording(
             recording,
             output,
-            load_renderer(render, given),
-            length=length,
-            overlap=overlap,
+            renderer,
+            length=frames,
+            overlap=shared,
             settings={"render": render, **given},
             session=session,
             camera=camera,
@@ -412,7 +433,10 @@ def pairs(
     ] = None,
     propagate: Annotated[
         str,
-        typer.Option(help="How they reach the rest: flow, or module:function.", rich_help_panel="Anchors"),
+        typer.Option(
+            help="How they reach the rest: flow, a base's folder (Wan VACE), module:function.",
+            rich_help_panel="Anchors",
+        ),
     ] = "flow",
     length: Annotated[int, typer.Option(min=3, help="Frames of a clip.", rich_help_panel="Anchors")] = 17,
     number: Annotated[

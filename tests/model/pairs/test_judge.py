@@ -50,6 +50,11 @@ def boiling(video: Video) -> Video:
     return (video + noise).clip(0, 255).astype(np.uint8)
 
 
+def drifting_in_light(video: Video) -> Video:
+    """So gently that no step shows it."""
+    return (video * np.linspace(1, 0.8, len(video))[:, None, None, None]).astype(np.uint8)
+
+
 def drifting_in_hue(video: Video) -> Video:
     drift = np.linspace(0, 1, len(video))[:, None, None, None] * np.array([-60, 0, 60])
     return (video + drift).clip(0, 255).astype(np.uint8)
@@ -63,6 +68,7 @@ def drifting_in_hue(video: Video) -> Video:
         (flashing, "flicker"),
         (recoloured_at_the_end, "colour_jump"),
         (boiling, "warp"),
+        (drifting_in_light, "drift"),
         (drifting_in_hue, "flat_colour"),
     ],
 )

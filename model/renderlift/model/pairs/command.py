@@ -20,6 +20,7 @@ from renderlift.model.pairs.propagate import Propagate, along_flow
 from renderlift.model.pairs.scene_folder import Outcome
 from renderlift.model.training.talk import Talk
 
+LARGE_BASES = "renderlift.model.bases.propagation:load"
 DESCRIBE_EVERY_S = 120.0  # so that one may look before the night is over
 
 
@@ -55,7 +56,7 @@ class AnchorRequest:
     """What `renderlift pairs DATASET --from RECORDING` was asked for."""
 
     anchors: str  # path_tracer, a folder, or the name of the renderer that is the editor
-    propagate: str  # flow, or module:function, which returns a Propagate
+    propagate: str  # flow; the folder of a base that can; or module:function, which returns a Propagate
     lift: str  # name of the renderer that paints what is between the anchors, for flow
     length: int
     number: int  # of the first scene
@@ -82,7 +83,8 @@ def anchored_pairs(
     limits = limits_from(request.limits)
     found = sources(recording, request.number)
     anchors = Path(request.anchors).name if Path(request.anchors).is_dir() else request.anchors
-    how = {"anchors": anchors, "propagate": request.propagate, "lift": request.lift}
+    propagator = Path(request.propagate).name if Path(request.propagate).is_dir() else request.propagate
+    how = {"anchors": anchors, "propagate": propagator, "lift": request.lift}
     kept = "everything" if request.keep_all else asdict(limits)
     open_dataset(dataset, kind="anchor pairs", recipe={**how, "length": request.length, "limits": kept})
     load = cache(load_render)
@@ -138,6 +140,8 @@ def _editor(request: AnchorRequest, source: Source, load: Callable[[str], Render
 def _propagator(request: AnchorRequest, load: Callable[[str], Render]) -> Propagate:
     if request.propagate == "flow":
         return along_flow(load(request.lift))
+    if Path(request.propagate).is_dir():
+        return find(LARGE_BASES, "the propagator")(base=request.propagate)
     return find(request.propagate, "the propagator")()
 
 

@@ -14,8 +14,9 @@ from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.evaluate.distance import sharpness
 from renderlift.model.evaluate.edges import edge_f1, engine_edges, label_fit, picture_edges
-from renderlift.model.evaluate.motion import change, flicker, follow
+from renderlift.model.evaluate.motion import Path, change, flicker, follow
 from renderlift.model.evaluate.regions import flat_regions
+from renderlift.model.pairs.trace import traces_to
 
 STEADY_LEVELS = 1.5  # of 255: below this, nobody sees whether a surface changes
 FEWEST_REGION_PX = 200
@@ -29,6 +30,7 @@ class Limits:
     misplaced_px: float = 0.5  # largest shift of the borders between objects
     sharpness: float = 0.45  # least detail, as a share of the render's
     warp: float = 2.5  # largest change of surface points, as a multiple of the render's
+    drift: float = 3.0  # change of surface points from the first frame to the last, as a multiple of the render's
     flicker: float = 6.0  # largest mean brightening or darkening of blocks, levels of 255
     colour_jump: float = 5.0  # largest step of the mean colour that the render does not have, Lab units
     flat_colour: float = 6.0  # largest wandering of a flat region's hue over the clip, Lab units
@@ -56,7 +58,7 @@ def judge(clip: Clip, video: Video, limits: Limits = Limits()) -> Verdict:
     What needs a channel that the clip lacks (flow, ids, albedo) is left out.
     """
     frames = [{channel: array[t] for channel, array in clip.channels.items()} for t in range(len(clip))]
-    measures = _in_each_frame(frames, video) | _between_frames(frames, video) | _flat_colour(frames, video)
+    measures = _in_each_frame(frames, video) | _between_frames(clip, frames, video) | _flat_colour(frames, video)
     reasons: list[str] = []
     for name, value in measures.items():
         limit = float(getattr(limits, name))
@@ -87,7 +89,7 @@ def _in_each_frame(frames: Sequence[Mapping[Channel, Array]], video: Video) -> d
     return measures | ({"misplaced_px": max(shifts)} if shifts else {})
 
 
-def _between_frames(frames: Sequence[Mapping[Channel, Array]], video: Video) -> dict[str, float]:
+def _between_frames(clip: Clip, frames: Sequence[Mapping[Channel, Array]], video: Video) -> dict[str, float]:
     """The worst step's unsteadiness, flicker and jump of colour."""
     if len(frames) < 2:
         return {}
@@ -104,7 +106,16 @@ def _between_frames(frames: Sequence[Mapping[Channel, Array]], video: Video) -> 
         own, theirs = change(renders[t - 1], renders[t], path), change(video[t - 1], video[t], path)
         warps.append(theirs.level / max(own.level, STEADY_LEVELS))
         flickers.append(flicker(theirs, own))
-    return measures | {"warp": max(warps), "flicker": max(flickers)}
+    return measures | {"warp": max(warps), "flicker": max(flickers), "drift": _drift(clip, video)}
+
+
+def _drift(clip: Clip, video: Video) -> float:
+    """What small steps add up to: anchors that disagree are blended so gently that no step shows it."""
+    trace = traces_to(clip, 0)[-1]
+    path = Path(trace.x, trace.y, trace.seen)
+    render = clip.channels[Channel.RGB]
+    own, theirs = (change(pictures[0], pictures[-1], path).level for pictures in (render, video))
+    return theirs / max(own, STEADY_LEVELS)
 
 
 def _mean_step(video: Video | Sequence[Array], t: int) -> Array:
