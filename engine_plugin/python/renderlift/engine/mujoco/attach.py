@@ -111,10 +111,10 @@ class Lift:
 
     def _show(self) -> None:
         """Put the newest picture, if there is one, into the lower left corner of what the viewer shows."""
-        view = self._viewer.viewport if self._viewer is not None else None
-        if not view:
+        if self._viewer is None:
             return
-        result = self.publisher.result(self.capture.camera_names[0])
+        view = self._viewer.viewport
+        result = self.publisher.result(self.capture.camera_names[0]) if view else None
         if result is not None:
             picture = _resized(result.picture, round(SHARE_OF_VIEWER * view.width))
             place = core.MjrRect(view.left, view.bottom, picture.shape[1], picture.shape[0])

@@ -5,40 +5,32 @@ This is the engine process behind `renderlift demo`, and a full example of captu
 
 import argparse
 import importlib
-import logging
-import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from renderlift.bridge.errors import RenderliftError, SetupError, TransportError
+from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Frame
 from renderlift.bridge.send import Publisher
-from renderlift.bridge.wire import DEFAULT_ENDPOINT, Mode
+from renderlift.bridge.wire import Mode
 from renderlift.engine.panda3d.attach import attach
 from renderlift.engine.panda3d.capture import CHANNELS, Capture
 from renderlift.engine.panda3d.panda import core, open_showbase
 from renderlift.engine.panda3d.scene_graph import Stage, scene_lens
 from renderlift.engine.panda3d.window import View
+from renderlift.engine.process import capture_all, engine_parser, exit_code_of
 from renderlift.engine.scene import Scene
 from renderlift.engine.scenes import demo_courtyard, random_scene
 
-_log = logging.getLogger(__name__)
-
 SUPERSAMPLE = 2  # the window's size over the frames', as in render_frames
-LOOK_UP_S = 1.0  # how often a capture that waits looks whether it should end
-SETTLE_S, LEAVE_S = 60.0, 2.0  # for the last acknowledgements; when asked to end
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code. Asked to end by SIGTERM, it says goodbye to the bridge first."""
     options = _parser().parse_args(arguments)
-    ending = threading.Event()
-    # A flag, since an exception out of a handler could come up anywhere, in the middle of drawing too.
-    before = signal.signal(signal.SIGTERM, lambda _signal, _frame: ending.set())
-    try:
+
+    def run(ending: threading.Event) -> None:
         scene = load_scene(options.scene)
         height, width = options.size
         title = f"{scene.name} (F9: off, on, wipe)"
@@ -47,17 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base.cam.node().setLens(scene_lens(scene, base.win))
         stage = Stage(scene, base.win, camera=base.cam)
         if options.mode is Mode.CAPTURE:
-            capture_all(base, stage, options, ending)
+            capture(base, stage, options, ending)
         else:
             preview(base, stage, options, ending)
-    except RenderliftError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return 0
+
+    return exit_code_of(run)
 
 
 def load_scene(name: str) -> Scene:
@@ -81,50 +67,33 @@ def load_scene(name: str) -> Scene:
         ) from error
 
 
-def capture_all(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
+def capture(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
     """Send every frame once, in lockstep; a session that was cut short goes on where the bridge wants it to.
 
     Raises:
         TransportError: no bridge, or one that did not acknowledge every frame.
     """
     scene = stage.scene
-    capture = Capture(base.win, base.cam, size=options.size, class_ids=stage.class_ids, linear_colors=True)
+    pixels = Capture(base.win, base.cam, size=options.size, class_ids=stage.class_ids, linear_colors=True)
+    names = pixels.names  # none yet: nodes are met when they are drawn
 
-    def grab(index: int) -> Frame:
+    def grab(index: int) -> Sequence[Frame]:
+        nonlocal names
         if index % len(scene) == 0:
-            capture.cut()
+            pixels.cut()
         stage.pose(index % len(scene))
-        capture.skip_to(index)
-        return capture.grab(round(index * 1e9 / scene.fps))
+        pixels.skip_to(index)
+        frame = pixels.grab(round(index * 1e9 / scene.fps))
+        if frame.names is not names:
+            names = frame.names
+            publisher.set_names(names)
+        return [frame]
 
     with _publisher(options) as publisher:
-        start = publisher.resume_index(capture.camera_name) if options.session else 0
-        if start:
-            grab(start - 1)  # unsent, so that the first frame that is sent has a flow
-        for index in range(start, options.frames or len(scene)):
-            if ending.is_set():
-                break
-            frame = grab(index)
-            if index == start:
-                publisher.set_names(frame.names)
-            _publish(publisher, frame, ending)
-        if not publisher.close(timeout_s=LEAVE_S if ending.is_set() else SETTLE_S):
-            raise TransportError("not every frame was acknowledged", fix="Run the same session again.")
-    capture.close()
-
-
-def _publish(publisher: Publisher, frame: Frame, ending: threading.Event) -> None:
-    """Wait until the bridge has room, but not when asked to end."""
-    told = False
-    while not ending.is_set():
-        try:
-            publisher.publish(frame, timeout_s=LOOK_UP_S)
-        except TransportError:
-            if not told:  # the publisher itself says so only in a longer wait
-                _log.warning("capture waits: %s", publisher.status.problem)
-            told = True
-        else:
-            return
+        frames = options.frames or len(scene)
+        resumes = options.session is not None
+        capture_all(publisher, grab, (pixels.camera_name,), ending, frames=frames, resumes=resumes)
+    pixels.close()
 
 
 def preview(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
@@ -166,24 +135,11 @@ def _publisher(options: argparse.Namespace) -> Publisher:
     )
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    return int(height), int(width)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m renderlift.engine.panda3d", description=__doc__)
-    parser.add_argument("scene", help="demo, random:SEED, or module:function that returns a Scene")
-    parser.add_argument("--endpoint", default=DEFAULT_ENDPOINT, help="where the bridge listens")
-    parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.PREVIEW)
-    parser.add_argument("--size", type=_size, default=(256, 448), metavar="WxH", help="of the frames")
-    parser.add_argument("--frames", type=int, help="stop after so many; preview runs on by itself")
+    parser = engine_parser("panda3d", __doc__, "demo, random:SEED, or module:function that returns a Scene")
     parser.add_argument(
         "--max-fps", type=float, default=float("inf"), help="preview: draw no faster, for a CPU shared with a model"
     )
-    parser.add_argument("--session", help="capture: name the run, to go on with it after a crash")
     parser.add_argument("--view", type=View, choices=list(View), default=View.WIPE, help="what the window shows")
-    window = parser.add_mutually_exclusive_group()
-    window.add_argument("--window", action="store_true", help="open a window; F9 cycles its views")
-    window.add_argument("--headless", dest="window", action="store_false", help="draw without one (the default)")
+    parser.add_argument("--window", action="store_true", help="open a window; F9 cycles its views")
     return parser

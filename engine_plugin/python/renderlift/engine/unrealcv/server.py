@@ -23,9 +23,7 @@ try:
     unrealcv: Any = importlib.import_module("unrealcv")
     cv2: Any = importlib.import_module("cv2")
 except ImportError as missing:
-    raise SetupError(
-        f"unrealcv cannot be imported: {missing}", fix="pip install 'renderlift[engines]'"
-    ) from missing
+    raise SetupError(f"unrealcv cannot be imported: {missing}", fix=install_fix("engines")) from missing
 
 
 class RefusedError(TransportError):
