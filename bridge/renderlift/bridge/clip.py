@@ -55,6 +55,16 @@ Render = Callable[[Clip], Video]
 Sink = Callable[[Clip, Video], None]
 
 
+LENGTH, OVERLAP = 9, 2  # of the embedded base's clips
+
+
+def clip_size(render: Render, length: int | None, overlap: int | None) -> tuple[int, int]:
+    """Frames in a clip and frames shared: as asked for, or as the renderer says by its attribute `clip_size`."""
+    wanted: tuple[int, int] = getattr(render, "clip_size", (LENGTH, OVERLAP))
+    frames = wanted[0] if length is None else length
+    return frames, min(wanted[1], frames // 2) if overlap is None else min(overlap, frames - 1)
+
+
 def identity(clip: Clip) -> Video:
     """The renderer that changes nothing: the engine's own picture."""
     return clip.channels[Channel.RGB]

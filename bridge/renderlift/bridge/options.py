@@ -54,10 +54,37 @@ NoLock = Annotated[bool, typer.Option("--no-lock", help="Leave out the geometry 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...", rich_help_panel="Renderer")]
 Base = Annotated[
     str | None,
-    typer.Option(help="Folder of a base that LTX2InContextPipeline loads.", rich_help_panel="Renderer"),
+    typer.Option(help="Folder of another base: LTX-2, Wan, Wan VACE, Cosmos-Transfer.", rich_help_panel="Renderer"),
 ]
 Adapter = Annotated[
-    str | None, typer.Option(help="Folder of an IC-LoRA for that base, or none.", rich_help_panel="Renderer")
+    str | None, typer.Option(help="IC-LoRA for that base: a folder or a file; or none.", rich_help_panel="Renderer")
+]
+LARGE = "Large bases (docs/bases.md)"
+Prompt = Annotated[
+    str | None, typer.Option(help="What to paint; {scene} = what the engine names.", rich_help_panel=LARGE)
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(min=1, help="How strictly to follow it; 1 = not, twice as fast.", rich_help_panel=LARGE),
+]
+Strength = Annotated[
+    float | None, typer.Option(min=0, max=1, help="How closely to follow the engine.", rich_help_panel=LARGE)
+]
+Control = Annotated[
+    str | None, typer.Option(help="What steers VACE and Cosmos: edge, depth, seg, blur.", rich_help_panel=LARGE)
+]
+Anchors = Annotated[
+    Path | None, typer.Option(help="Folder of known pictures, NNNNNN.png by frame index.", rich_help_panel=LARGE)
+]
+PresetName = Annotated[
+    str | None, typer.Option("--preset", help="How to fit into GPU memory; auto.", rich_help_panel=LARGE)
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Class or thing to leave as the engine drew it, NAME or NAME=0.5; may be repeated.",
+        rich_help_panel="Renderer",
+    ),
 ]
 Length = Annotated[int, typer.Option(min=1, help="Frames in a clip; 4k + 1 wastes nothing.")]
 Overlap = Annotated[int, typer.Option(min=0, help="Frames that neighbouring clips share and cross-fade.")]
@@ -83,6 +110,41 @@ def renderer_options(
         "adapter": adapter,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def base_options(
+    prompt: str | None,
+    guidance: float | None,
+    strength: float | None,
+    control: str | None,
+    anchors: Path | None,
+    preset: str | None,
+    keep: list[str] | None,
+) -> dict[str, Any]:
+    """As `renderer_options`, for what large bases take as well."""
+    given = {
+        "prompt": prompt,
+        "guidance": guidance,
+        "reference_strength": strength,
+        "control": control,
+        "anchors": None if anchors is None else str(anchors),
+        "preset": preset,
+        "keep": dict(_kept_share(text) for text in keep) if keep else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _kept_share(text: str) -> tuple[str, float]:
+    name, equals, share = text.rpartition("=")
+    if not equals:
+        return text, 1.0
+    try:
+        number = float(share)
+    except ValueError:
+        number = -1.0
+    if not (name and 0 <= number <= 1):
+        raise typer.BadParameter(f"--keep {text}: write NAME, or NAME=SHARE with a share from 0 to 1")
+    return name, number
 
 
 def check_clip(length: int, overlap: int) -> None:

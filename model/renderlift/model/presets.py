@@ -136,7 +136,9 @@ def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
         raise SetupError(f"the preset {preset.name} needs torchao", fix="pip install torchao")
     from diffusers import PipelineQuantizationConfig
     from diffusers import TorchAoConfig as DenoiserConfig
-    from torchao.quantization import Int8WeightOnlyConfig
+    from torchao.quantization import (  # type: ignore  # pyright: ignore
+        Int8WeightOnlyConfig,  # pyright: ignore[reportMissingImports]
+    )
     from transformers import TorchAoConfig as EncoderConfig
 
     how = {
@@ -144,7 +146,7 @@ def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
         "transformer_2": DenoiserConfig(Int8WeightOnlyConfig()),
         "text_encoder": EncoderConfig(Int8WeightOnlyConfig()),
     }
-    there = {part: config for part, config in how.items() if has_part(folder, part)}
+    there: dict[str, Any] = {part: config for part, config in how.items() if has_part(folder, part)}
     return {"quantization_config": PipelineQuantizationConfig(quant_mapping=there)}
 
 

@@ -111,14 +111,22 @@ def load(
     locked = facts is EMBEDDED_FACTS and settings.target == PHOTO if lock is None else lock
     locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
     paint = _enduring(pipeline, facts, settings, folder, place)
+    frames = window or facts.window
+    overlap = min(facts.overlap, frames // 2)
     render = continuous(
         lambda clip, known: finish(locker, clip, paint(clip, known)),
-        window=window or facts.window,
-        overlap=min(facts.overlap, (window or facts.window) // 2),
+        window=frames,
+        overlap=overlap,
         takes_before=facts.takes_before,
         anchors=_anchors(anchors, facts),
     )
-    return lambda clip: kept(clip, render(clip), keep or {})
+
+    def whole(clip: Clip) -> Video:
+        return kept(clip, render(clip), keep or {})
+
+    if frames:
+        whole.clip_size = frames, overlap  # type: ignore[attr-defined]  # what `enhance` cuts clips to
+    return whole
 
 
 def find_base(base: str) -> tuple[Path, BaseFacts]:

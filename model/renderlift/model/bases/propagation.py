@@ -7,6 +7,7 @@ import torch
 from renderlift.bridge.errors import SetupError
 from renderlift.model import presets
 from renderlift.model.bases.facts import WAN_VACE
+from renderlift.model.bases.opening import open_pipeline
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.bases.wan_vace import Propagate, propagator
 from renderlift.model.device import pick_device, pick_dtype
@@ -30,7 +31,7 @@ def load(
     Raises:
         SetupError: no such base, or one that cannot propagate.
     """
-    from renderlift.model.render import choose_preset, find_base, open_pipeline
+    from renderlift.model.render import choose_preset, find_base
 
     folder, facts = find_base(base)
     if facts is not WAN_VACE:

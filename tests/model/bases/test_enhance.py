@@ -1,0 +1,76 @@
+"""A recording through `enhance` with a large base: as a user runs it, killed and resumed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from renderlift.bridge.clip import Clip, Render, Video, clip_size
+from renderlift.bridge.enhance import enhance
+from renderlift.bridge.errors import RenderError
+from renderlift.bridge.frame import Channel
+from renderlift.bridge.record import Recorder
+from renderlift.model.render import load
+
+Shot = Callable[..., Clip]
+FRAMES = 20
+
+
+@pytest.fixture
+def recording(shot: Shot, tmp_path: Path) -> Path:
+    with Recorder(tmp_path / "take") as recorder:
+        for frame in shot(FRAMES).frames:
+            recorder.write(frame)
+    return tmp_path / "take"
+
+
+@pytest.fixture(params=["wan", "ltx2", "wan_vace"])
+def render(request: pytest.FixtureRequest) -> Render:
+    folder: Path = request.getfixturevalue(request.param)
+    return load(
+        base=str(folder), steps=1, guidance=1.0, device="cpu", dtype="float32", window=9, keep={"text": 0.5}
+    )
+
+
+def pictures(folder: Path) -> Iterator[np.ndarray]:
+    import cv2
+
+    for path in sorted(folder.glob("*.png")):
+        picture = cv2.imread(str(path))
+        assert picture is not None
+        yield picture
+
+
+def test_a_killed_job_ends_with_the_very_pictures_of_one_that_was_not(
+    recording: Path, render: Render, tmp_path: Path
+) -> None:
+    length, overlap = clip_size(render, None, None)
+    assert (length, overlap > 0) == (9, True)
+    calls = [0]
+
+    def dying(clip: Clip) -> Video:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise MemoryError("killed")
+        return render(clip)
+
+    enhance(recording, tmp_path / "whole", render, length=length, overlap=overlap)
+    with pytest.raises(RenderError, match="killed"):
+        enhance(recording, tmp_path / "resumed", dying, length=length, overlap=overlap)
+    done = enhance(recording, tmp_path / "resumed", render, length=length, overlap=overlap)
+    assert 0 < done.reused_frames < FRAMES
+    whole, resumed = list(pictures(tmp_path / "whole")), list(pictures(tmp_path / "resumed"))
+    assert len(whole) == FRAMES
+    assert np.array_equal(whole, resumed)
+
+
+def test_later_clips_go_on_from_the_pictures_of_the_earlier(recording: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def looking(clip: Clip) -> Video:
+        seen.append((clip.shared, clip.before is not None and len(clip.before.pictures) == clip.shared))
+        return clip.channels[Channel.RGB]
+
+    enhance(recording, tmp_path / "out", looking, length=9, overlap=3)
+    assert seen == [(0, False), (3, True), (3, True)]
