@@ -46,7 +46,7 @@ func _process(delta: float) -> void:
 
 func _light() -> void:
 	var sun := DirectionalLight3D.new()
-	sun.rotation_degrees = Vector3(-42, -128, 0)
+	sun.rotation_degrees = Vector3(-40, 66, 0)
 	sun.light_color = Color(1.0, 0.93, 0.8)
 	sun.light_energy = 1.7
 	sun.shadow_enabled = true

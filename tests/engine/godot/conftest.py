@@ -42,7 +42,7 @@ class Painter:
                 self.frames.append(frame)
                 self.came.notify_all()
 
-    def wait_frames(self, count: int, timeout_s: float = 120.0) -> None:
+    def wait_frames(self, count: int, timeout_s: float = 300.0) -> None:
         with self.came:
             assert self.came.wait_for(lambda: len(self.frames) >= count, timeout_s), len(self.frames)
 
@@ -75,11 +75,11 @@ class Game:
                 self.lines.append(line.rstrip())
                 self.came.notify_all()
 
-    def wait_for(self, text: str, timeout_s: float = 120.0) -> None:
+    def wait_for(self, text: str, timeout_s: float = 300.0) -> None:
         with self.came:
             assert self.came.wait_for(lambda: any(text in line for line in self.lines), timeout_s), self.output
 
-    def end(self, timeout_s: float = 120.0) -> int:
+    def end(self, timeout_s: float = 300.0) -> int:
         code = self.process.wait(timeout_s)
         self.reader.join()
         return code
@@ -117,7 +117,7 @@ class Screen:
         return rows[:, : 4 * width].reshape(height, width, 4)[..., 2::-1].copy()
 
     def picture_once(
-        self, is_wanted: Callable[[NDArray[np.uint8]], bool], timeout_s: float = 120.0
+        self, is_wanted: Callable[[NDArray[np.uint8]], bool], timeout_s: float = 300.0
     ) -> NDArray[np.uint8]:
         """The picture once it is as wanted, or the last one; looks ten times a second."""
         never = threading.Event()
@@ -165,28 +165,37 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start(godot: str, screen: Screen, project: Path) -> Iterator[Callable[..., Game]]:
-    """start("scene.tscn", "--renderlift-mode=capture", engine=["--fixed-fps", "24"]) -> Game."""
-    games: list[Game] = []
+def games() -> list[Game]:
+    """Those that run."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def start(godot: str, screen: Screen, project: Path, games: list[Game]) -> Callable[..., Game]:
+    """start("scene.tscn", "--renderlift-mode=capture", engine=("--fixed-fps", "24")) -> Game."""
 
     def start_game(scene: str, *arguments: str, engine: tuple[str, ...] = ()) -> Game:
         command = [godot, "--audio-driver", "Dummy", "--disable-vsync", "--path", str(project), *engine]
-        environment = {**os.environ, "DISPLAY": screen.display, "LP_NUM_THREADS": "2"}
         process = subprocess.Popen(
             [*command, f"res://{scene}", "--", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env={**os.environ, "DISPLAY": screen.display},
         )
         game = Game(process)
         game.reader.start()
         games.append(game)
         return game
 
-    yield start_game
-    for game in games:
-        game.kill()
+    return start_game
+
+
+@pytest.fixture(autouse=True)
+def no_game_is_left(games: list[Game]) -> Iterator[None]:
+    yield
+    while games:
+        games.pop().kill()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def streams(start: Callable[..., Any]) -> dict[str, list[Frame]]:
             f"--renderlift-size={WIDTH}x{HEIGHT}",
             engine=("--fixed-fps", "24"),
         )
-        for frame in receiver.frames(timeout_s=120, until_bye=True):
+        for frame in receiver.frames(timeout_s=300, until_bye=True):
             receiver.acknowledge(frame)
             frames[frame.camera_name].append(frame)
     assert game.end() == 0, game.output

@@ -13,8 +13,8 @@ def test_the_editor_sends_its_3d_view_and_shows_what_comes_back(
     painter = new_painter()
     window = ("--editor", "--position", "0,0", "--resolution", "1280x800")
     editor = start("level.tscn", f"--live={painter.endpoint}", "--view=2", engine=window)
-    editor.wait_for("OPERATOR done", 240.0)
-    painter.wait_frames(2, 240.0)
+    editor.wait_for("OPERATOR done", 600.0)
+    painter.wait_frames(2, 600.0)
     frame = painter.frames[-1]
     assert {row.name for row in frame.names if row.path} == {"Floor", "Box"}
     assert set(np.unique(frame.channels[Channel.INSTANCE_ID])) >= {1}
@@ -23,7 +23,7 @@ def test_the_editor_sends_its_3d_view_and_shows_what_comes_back(
     def is_in_view_and_dock(picture: Array) -> bool:
         return painter.share_in(picture[:, :900]) > 0.1 and painter.share_in(picture[:, 1000:]) > 0.02
 
-    picture = screen.picture_once(is_in_view_and_dock)
+    picture = screen.picture_once(is_in_view_and_dock, 300.0)
     keep_picture("editor", picture)
     assert is_in_view_and_dock(picture)
     editor.kill()

@@ -43,7 +43,7 @@ def test_a_game_that_was_killed_goes_on_where_the_bridge_needs_it(start: Any) ->
     with Receiver("tcp://127.0.0.1:*") as receiver:
         arguments.append(f"--renderlift-endpoint={receiver.endpoint}")
         game = start(*arguments, engine=("--fixed-fps", "24"))
-        for frame in receiver.frames(timeout_s=120, until_bye=True):
+        for frame in receiver.frames(timeout_s=300, until_bye=True):
             frames.append(frame)
             receiver.acknowledge(frame)
             if frame.index == 9 and game.process.poll() is None:

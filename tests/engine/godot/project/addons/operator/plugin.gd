@@ -7,10 +7,12 @@ var _frames := 0
 
 
 func _process(_delta: float) -> void:
-	_frames += 1
-	if _frames != 30:  # the editor has opened its scene
+	if EditorInterface.get_edited_scene_root() == null or EditorInterface.get_resource_filesystem().is_scanning():
 		return
-	var dock: Control = EditorInterface.get_base_control().find_child("Renderlift", true, false)
+	_frames += 1
+	if _frames != 5:
+		return
+	var dock := EditorInterface.get_base_control().find_children("Renderlift", "ScrollContainer", true, false)[0] as Control
 	EditorInterface.set_main_screen_editor("3D")
 	for argument in OS.get_cmdline_user_args():
 		var value := argument.get_slice("=", 1)
@@ -20,5 +22,9 @@ func _process(_delta: float) -> void:
 			dock._live.button_pressed = true
 		elif argument.begins_with("--view"):
 			dock._view.select(value.to_int())
-	(dock.get_parent() as TabContainer).current_tab = dock.get_index()
+	var page: Control = dock
+	while not page.get_parent() is TabContainer:
+		page = page.get_parent()
+	var tabs: TabContainer = page.get_parent()
+	tabs.current_tab = tabs.get_tab_idx_from_control(page)
 	print("OPERATOR done")
