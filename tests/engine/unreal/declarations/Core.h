@@ -552,7 +552,7 @@ struct FDeclaredSpec
 		requires std::is_invocable_v<F>
 	void It(const char*, F) NEVER_RUN
 	template <class T> bool TestEqual(const TCHAR*, const T&, const T&);
-	bool TestEqual(const TCHAR*, const char*, const char*);
+	bool TestTrue(const TCHAR*, bool);
 };
 #define BEGIN_DEFINE_SPEC(Class, Path, Flags) \
 	static_assert(uint32(Flags) != 0); \

@@ -32,12 +32,14 @@ namespace
 		}
 	}
 
-	FAutoConsoleCommand PreviewCommand(TEXT("Renderlift.Preview"), TEXT("Sends the game's picture to the bridge; the newest frame wins."),
-		FConsoleCommandDelegate::CreateStatic([] { StartGame(ERenderliftMode::Preview); }));
-	FAutoConsoleCommand CaptureCommand(TEXT("Renderlift.Capture"), TEXT("Sends every frame of the game to the bridge and waits for it. Use -UseFixedTimeStep -FPS=30."),
-		FConsoleCommandDelegate::CreateStatic([] { StartGame(ERenderliftMode::Capture); }));
+	FAutoConsoleCommand PreviewCommand(TEXT("Renderlift.Preview"),
+		TEXT("Sends the game's picture to the bridge; the newest frame wins."),
+		FConsoleCommandDelegate::CreateLambda([] { StartGame(ERenderliftMode::Preview); }));
+	FAutoConsoleCommand CaptureCommand(TEXT("Renderlift.Capture"),
+		TEXT("Sends every frame of the game to the bridge and waits for it. Use -UseFixedTimeStep -FPS=30."),
+		FConsoleCommandDelegate::CreateLambda([] { StartGame(ERenderliftMode::Capture); }));
 	FAutoConsoleCommand StopCommand(TEXT("Renderlift.Stop"), TEXT("Ends a preview or capture."),
-		FConsoleCommandDelegate::CreateStatic([] { FRenderliftCapture::Get().Stop(FText::GetEmpty(), 30.0); }));
+		FConsoleCommandDelegate::CreateLambda([] { FRenderliftCapture::Get().Stop(FText::GetEmpty(), 30.0); }));
 }
 
 class FRenderliftModule : public IModuleInterface

@@ -49,7 +49,7 @@ public:
 		return Free.load() == SetCount;
 	}
 
-	/** Sets one aside for a frame that will be begun. The game thread is ahead of the render thread and must count by itself. */
+	/** Sets one aside for a frame that will be begun: the game thread is ahead of the render thread. */
 	void Reserve()
 	{
 		--Free;

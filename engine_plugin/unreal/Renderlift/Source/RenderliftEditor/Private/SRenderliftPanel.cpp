@@ -35,7 +35,10 @@ void SRenderliftPanel::Construct(const FArguments& Arguments, TSharedRef<FRender
 		]
 		+ SVerticalBox::Slot().AutoHeight().Padding(Gap)
 		[
-			SNew(STextBlock).Text(this, &SRenderliftPanel::StateText).ColorAndOpacity(this, &SRenderliftPanel::StateColor).AutoWrapText(true)
+			SNew(STextBlock)
+			.Text(this, &SRenderliftPanel::StateText)
+			.ColorAndOpacity(this, &SRenderliftPanel::StateColor)
+			.AutoWrapText(true)
 		]
 		+ SVerticalBox::Slot().AutoHeight().Padding(Gap)
 		[
@@ -78,12 +81,14 @@ TSharedRef<SWidget> SRenderliftPanel::MakeButtons()
 		+ SHorizontalBox::Slot().AutoWidth()
 		[
 			Button(ERenderliftMode::Preview, LOCTEXT("Preview", "Preview"),
-				LOCTEXT("PreviewTip", "Shows the viewport photoreal while you fly around. The newest frame wins; the editor never waits."))
+				LOCTEXT("PreviewTip",
+					"Shows the viewport photoreal while you fly around. The newest frame wins; the editor never waits."))
 		]
 		+ SHorizontalBox::Slot().AutoWidth().Padding(6.0f, 0.0f)
 		[
 			Button(ERenderliftMode::Capture, LOCTEXT("Capture", "Capture"),
-				LOCTEXT("CaptureTip", "Sends every frame of the viewport at full size, with all channels, and waits until the bridge has it."))
+				LOCTEXT("CaptureTip",
+					"Sends every frame of the viewport at full size, with all channels, and waits until the bridge has it."))
 		]
 		+ SHorizontalBox::Slot().AutoWidth()
 		[

@@ -114,7 +114,9 @@ void URenderliftMovieOutput::ValidateStateImpl()
 	const UMoviePipelineAntiAliasingSetting* const Samples = Config->FindSetting<UMoviePipelineAntiAliasingSetting>();
 	if (Samples && Samples->SpatialSampleCount * Samples->TemporalSampleCount > 1)
 	{
-		Warn(LOCTEXT("OneSample", "Renderlift takes the first sample of each frame, so that colour and labels are of one instant. Use one spatial and one temporal sample, and TSR for smooth edges."));
+		Warn(LOCTEXT("OneSample",
+			"Renderlift takes the first sample of each frame, so that colour and labels are of one instant. Use one spatial "
+			"and one temporal sample, and TSR for smooth edges."));
 	}
 	const UMoviePipelineHighResSetting* const Tiles = Config->FindSetting<UMoviePipelineHighResSetting>();
 	if (Tiles && Tiles->TileCount > 1)

@@ -118,7 +118,9 @@ private:
 		FRenderliftSource Source;
 		Source.Mode = ERenderliftMode::Capture;
 		Source.Wants = [Weak](const FSceneViewExtensionContext& Context)
-		{ return Weak.IsValid() && !Context.Viewport && Context.Scene && Context.Scene->GetWorld() == Weak->GetWorld(); };
+		{
+			return Weak.IsValid() && !Context.Viewport && Context.Scene && Context.Scene->GetWorld() == Weak->GetWorld();
+		};
 		Source.EngineTimeNs = [Weak, LastFrame = INDEX_NONE](const FSceneViewFamily& Family) mutable
 		{ return Weak.IsValid() ? TimeOfNewFrame(*Weak, Family, LastFrame) : TOptional<int64>(); };
 		FText Problem;

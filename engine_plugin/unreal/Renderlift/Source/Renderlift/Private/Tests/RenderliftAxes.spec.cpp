@@ -45,8 +45,8 @@ void FRenderliftAxesSpec::Define()
 	It("calls things by what they are",
 		[this]
 		{
-			TestEqual(TEXT("a mesh"), RenderliftNames::ClassOfName("SM_Chair_03").c_str(), "Chair");
-			TestEqual(TEXT("a blueprint"), RenderliftNames::ClassOfName("BP_Door_C").c_str(), "Door");
+			TestTrue(TEXT("a mesh"), RenderliftNames::ClassOfName("SM_Chair_03") == "Chair");
+			TestTrue(TEXT("a blueprint"), RenderliftNames::ClassOfName("BP_Door_C") == "Door");
 		});
 }
 

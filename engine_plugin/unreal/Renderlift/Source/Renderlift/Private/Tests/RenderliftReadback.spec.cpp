@@ -1,5 +1,6 @@
 // Copyright The Renderlift authors. SPDX-License-Identifier: Apache-2.0
-// Needs a GPU: UnrealEditor-Cmd PROJECT.uproject -ExecCmds="Automation RunTests Renderlift; Quit" -unattended -RenderOffscreen
+// Needs a GPU:
+// UnrealEditor-Cmd PROJECT.uproject -ExecCmds="Automation RunTests Renderlift; Quit" -unattended -RenderOffscreen
 
 #include "RenderliftReadback.h"
 
