@@ -86,6 +86,17 @@ def test_what_is_finished_is_not_measured_again(make_dataset, tmp_path, studio):
     assert len(studio.clips) == clips + 3
 
 
+def test_progress_counts_the_frames_of_each_subject(make_dataset, tmp_path, studio):
+    told = []
+    request = Request(make_dataset(900000, 900001), tmp_path / "out", "embedded")
+    answer(request, load=studio.load, read_video=read_video, progress=lambda *p: told.append(p), remark=print)
+    assert told[0] == ("lifted", 0, 6)
+    lifted = [done for name, done, _ in told if name == "lifted"]
+    assert lifted == sorted(lifted)
+    assert set(lifted) == set(range(7))
+    assert {name for name, done, total in told if done == total} == {"lifted", "render", "truth"}
+
+
 def test_other_settings_and_another_truth_are_measured_anew(make_dataset, tmp_path, studio):
     dataset = make_dataset(900000)
     run(studio, dataset, tmp_path / "out")

@@ -23,7 +23,7 @@ from renderlift.model.evaluate.report import Report, SceneResult, skipped, summe
 from renderlift.model.evaluate.scenes import Choice, Scene, find_scenes, moments, trained_on
 from renderlift.model.evaluate.subjects import RENDER, TRUTH, LoadRenderer, ReadVideo, Subject, films
 
-Progress = Callable[[str, int, int], None]  # subject, scenes done, scenes in all
+Progress = Callable[[str, int, int], None]  # subject, frames done, frames in all
 Remark = Callable[[str], None]
 
 VERSION = 1  # of the measures: results of another version are measured again
@@ -51,7 +51,7 @@ def evaluate(
     Args:
         load: gives the renderer of a name and its options.
         read_video: gives the pictures of a video file.
-        progress: called before the first and after each scene of a subject.
+        progress: called before the first and after each frame of a subject.
         remark: called with what the reader of the figures must know; also kept in the report.
 
     Returns:
@@ -125,15 +125,21 @@ def _measured(
     """The results of one subject; its renderer is loaded only if a scene still needs it."""
     film: Callable[[Scene], Render] | None = None
     settings = subject.settings
-    progress(subject.name, 0, len(scenes))
-    for number, scene in enumerate(scenes, 1):
+    total = sum(scene.frames for scene in scenes)
+    begun = 0
+
+    def tick(frames: int) -> None:
+        progress(subject.name, begun + frames, total)
+
+    tick(0)
+    for scene in scenes:
         index = shown.get(scene.name)
         wanted = {**settings, **_scene_settings(job, scene)}
         result = None if job.restart else _stored(job.output, subject.name, scene.name)
         if result is None or result.settings != wanted or index not in (None, result.shown_frame):
             film = film or films(subject, load, read_video)
             try:
-                result = _measure(job, subject, scene, film(scene), wanted, index)
+                result = _measure(job, subject, scene, film(scene), wanted, index, tick)
             except (RecordingError, RenderError) as error:
                 # What a film reads may be damaged too; a renderer that fails is another matter.
                 damage = error if isinstance(error, RecordingError) else error.__cause__
@@ -142,16 +148,24 @@ def _measured(
                 if len(scenes) == 1:
                     raise damage from None
                 note(f"{scene.name} left out: {damage.message}")
-                continue
-        progress(subject.name, number, len(scenes))
-        yield scene, result
+                result = None
+        begun += scene.frames
+        tick(0)
+        if result:
+            yield scene, result
 
 
 def _measure(
-    job: Evaluation, subject: Subject, scene: Scene, render: Render, settings: dict[str, str], index: int | None
+    job: Evaluation,
+    subject: Subject,
+    scene: Scene,
+    render: Render,
+    settings: dict[str, str],
+    index: int | None,
+    tick: Callable[[int], None],
 ) -> SceneResult:
     watch = _Watch(render)
-    found = moments(scene, watch.render, length=job.length, overlap=job.overlap)
+    found = _counted(moments(scene, watch.render, length=job.length, overlap=job.overlap), tick)
     judged = judge(_told(found) if subject.name == TRUTH else found, show_index=index)
     values = dict(judged.values)
     if not subject.renderer:
@@ -184,6 +198,12 @@ class _Watch:
         video = self._render(clip)
         self.seconds += time.perf_counter() - started_s
         return video
+
+
+def _counted(found: Iterable[Moment], tick: Callable[[int], None]) -> Iterator[Moment]:
+    for count, moment in enumerate(found):
+        tick(count)
+        yield moment
 
 
 def _told(found: Iterable[Moment]) -> Iterator[Moment]:
