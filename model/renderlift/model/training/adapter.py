@@ -55,6 +55,10 @@ def make_bench(pipeline: LTX2InContextPipeline, recipe: Recipe, device: torch.de
     """Move a base to its device, read the prompt once, and put a trainable adapter on it."""
     bfloat16 = pipeline.transformer.dtype == torch.bfloat16
     cast(Any, pipeline).to(device)
+    for part in (pipeline.transformer, pipeline.vae):
+        for parameter in cast(Any, part).parameters():
+            # Loaded weights are a mapped file; a long training must survive that file being replaced.
+            parameter.data = parameter.data.clone()
     with torch.no_grad():
         context = read_prompt(pipeline, recipe.prompt)
     # The text encoder of a large base is as heavy as the base, and its work is done.

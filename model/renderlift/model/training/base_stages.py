@@ -304,7 +304,7 @@ def _lock_sample(
     if mirrored:
         buffers = buffers.copy()
         buffers[..., 6] *= -1  # a surface that looked left looks right in the mirror
-    pictures = (buffers, decoded.astype(np.float32) / 255, truth.astype(np.float32) / 255)
-    cropped = (mirror(picture[part], mirrored) for picture in pictures)
+    pictures = (buffers, decoded / 255, truth / 255)
+    cropped = (mirror(picture[part].astype(np.float32), mirrored) for picture in pictures)
     first, second, third = (torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1) for p in cropped)
     return first, second, third

@@ -177,7 +177,8 @@ def check(recipe: Recipe) -> Recipe:
 
 def example(task: str = "lift") -> str:
     """A file with every field, its default and its meaning."""
-    recipe = _with_defaults(Recipe(**({"task": task, "minutes": 10.0} | TASKS.get(task, {}))))
+    table = {"task": task, "minutes": 10.0} | TASKS.get(task, {})
+    recipe = _with_defaults(msgspec.convert(table, Recipe))
     rows = [(f.name, _toml(getattr(recipe, f.name)), _meaning(f.name)) for f in fields(Recipe)]
     wide = max(len(f"{name} = {value}") for name, value, _ in rows)
     lines = [f"{f'{name} = {value}'.ljust(wide)}  # {meaning}" for name, value, meaning in rows]
