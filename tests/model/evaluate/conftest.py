@@ -14,7 +14,7 @@ HEIGHT, WIDTH, STEP_PX = 48, 64, 4
 CAMERA = CameraPose(np.eye(4), np.eye(3))
 
 
-def frame(index: int, *, enters_at: int = 0, fps: int = 24) -> Frame:
+def frame(index: int, *, enters_at: int = 0, fps: float = 24) -> Frame:
     """The box (id 2) drives 4 pixels a frame to the right, and is not there before frame `enters_at`."""
     rgb = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     rgb[::8] = 150
@@ -32,7 +32,7 @@ def frame(index: int, *, enters_at: int = 0, fps: int = 24) -> Frame:
         Channel.FLOW: flow,
         Channel.ALBEDO: albedo,
     }
-    return Frame(index, index * 1_000_000_000 // fps, 0, CAMERA, channels, engine="test", session="run1")
+    return Frame(index, round(index * 1_000_000_000 / fps), 0, CAMERA, channels, engine="test", session="run1")
 
 
 def photo(shown: Frame) -> np.ndarray:

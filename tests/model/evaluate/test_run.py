@@ -238,7 +238,7 @@ def test_seams_are_measured_where_a_recording_is_longer_than_a_clip(tmp_path, st
     assert [len(clip) for clip in studio.clips] == [4, 4]
     summary = {subject.name: subject.summary for subject in done.report.subjects}
     assert summary["lifted"]["seam_ratio"] > 5
-    assert "seam_ratio" not in summary["render"]
+    assert summary["render"].get("seam_ratio", 1) < 1.5  # what it has at the same places, if it moves at all
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from renderlift.model.evaluate.subjects import RENDER, TRUTH, LoadRenderer, Read
 Progress = Callable[[str, int, int], None]  # subject, frames done, frames in all
 Remark = Callable[[str], None]
 
-VERSION = 1  # of the measures: results of another version are measured again
+VERSION = 2  # of the measures: results of another version are measured again
 _ENCODED = (cv2.IMWRITE_PNG_COMPRESSION, 3)
 
 
@@ -168,8 +168,8 @@ def _measure(
     found = _counted(moments(scene, watch.render, length=job.length, overlap=job.overlap), tick)
     judged = judge(_told(found) if subject.name == TRUTH else found, show_index=index)
     values = dict(judged.values)
-    if not subject.renderer:
-        values.pop("seam_ratio", None)  # the clips of others begin elsewhere
+    if subject.video:
+        values.pop("seam_ratio", None)  # its clips, if any, began elsewhere
     if judged.shown:
         _keep_pictures(job.output, subject.name, scene.name, judged.shown)
     result = SceneResult(
