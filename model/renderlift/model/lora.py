@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from diffusers import LTX2InContextPipeline, LTX2VideoTransformer3DModel
+from diffusers import LTX2InContextPipeline, LTX2VideoTransformer3DModel, WanTransformer3DModel
 from peft import LoraConfig
 from peft.utils.save_and_load import get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
@@ -22,6 +22,9 @@ from renderlift.bridge.errors import SetupError
 TARGETS = (
     r"transformer_blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)"
     r"|transformer_blocks\.\d+\.ff\.net\.(0\.proj|2)"
+    # Wan's names.
+    r"|blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)"
+    r"|blocks\.\d+\.ffn\.net\.(0\.proj|2)"
 )
 FILE_NAME = "pytorch_lora_weights.safetensors"
 # Ours and ltx-trainer's; ltx-trainer's newer one; kohya's trainers'.
@@ -44,7 +47,11 @@ class AdapterFacts:
 
 
 def attach(
-    transformer: LTX2VideoTransformer3DModel, *, rank: int, alpha: int | None = None, name: str = "lift"
+    transformer: LTX2VideoTransformer3DModel | WanTransformer3DModel,
+    *,
+    rank: int,
+    alpha: int | None = None,
+    name: str = "lift",
 ) -> None:
     """Freeze the transformer and add a trainable adapter of `rank` (alpha = rank, unless said)."""
     transformer.requires_grad_(False)
@@ -53,17 +60,24 @@ def attach(
 
 
 def save(
-    transformer: LTX2VideoTransformer3DModel, folder: Path, facts: AdapterFacts, *, name: str = "lift"
+    transformer: LTX2VideoTransformer3DModel | WanTransformer3DModel,
+    folder: Path,
+    facts: AdapterFacts,
+    *,
+    name: str = "lift",
+    file_name: str = FILE_NAME,
 ) -> None:
     """Write the adapter to `folder`, in the form every diffusers user can load."""
     state = cast(dict[str, Any], get_peft_model_state_dict(cast(Any, transformer), adapter_name=name))
     config = cast(Any, transformer).peft_config[name].to_dict()
+    # Wan's own function would write the very same.
     LTX2InContextPipeline.save_lora_weights(
         str(folder),
+        weight_name=file_name,
         transformer_lora_layers={key: value.contiguous() for key, value in state.items()},
         transformer_lora_adapter_metadata=config,
     )
-    path = folder / FILE_NAME
+    path = folder / file_name
     with safe_open(path, "pt") as file:
         metadata = dict(cast(dict[str, str], file.metadata()))
     metadata |= {
