@@ -667,6 +667,27 @@ def evaluate(
 
 
 @app.command()
+def fetch(
+    base: Annotated[str, typer.Argument(help="OWNER/NAME@COMMIT on the Hugging Face hub.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for it.")],
+    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="You have read it, and agree.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Download a large base: one pinned version, safetensors only, its licence shown first.
+
+    renderlift fetch Lightricks/LTX-2@0123456789abcdef0123456789abcdef01234567 -o ltx-2
+    """
+    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+        from renderlift.bridge.by_name import load_function
+
+        folder = load_function("renderlift.model.bases.hub", "fetch", extra="model")(
+            base, output, accepted=accept_licence
+        )
+        events.tell("fetched", f"{base} in {folder}; use it with --base {folder}", base=base, folder=folder)
+
+
+@app.command()
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
     """Say what works on this machine, and the fix for what does not.
 

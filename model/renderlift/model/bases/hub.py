@@ -1,0 +1,67 @@
+"""Fetching a base: its licence first, one pinned revision, safetensors only.
+
+A hub's branch can change under its name, so a base is named by the commit that was looked at.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.facts import BASES, BaseFacts
+
+SPECIFICATION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*")
+# What could run code when it is loaded, or hold some.
+UNWANTED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py")
+SOURCE = "renderlift_source.json"
+
+
+def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
+    """Download a base to a folder; interrupted, it goes on where it stopped.
+
+    Args:
+        specification: "owner/name@COMMIT", with all 40 digits.
+        accepted: the user has read the licence and agrees.
+
+    Raises:
+        SetupError: no such specification, or the licence is not accepted; says where to read it.
+    """
+    match = SPECIFICATION.fullmatch(specification)
+    if match is None:
+        name = specification.partition("@")[0]
+        raise SetupError(
+            f"{specification!r} names no one version of a base",
+            fix=f"Write OWNER/NAME@COMMIT, with a commit of https://huggingface.co/{name}/commits/main",
+        )
+    repository, revision = match["repository"], match["revision"]
+    licence = licence_of(repository)
+    if not accepted:
+        raise SetupError(
+            f"{repository} is under this licence: {licence}", fix="Read it, then add --accept-licence."
+        )
+    from huggingface_hub import snapshot_download
+
+    found: dict[str, Any] = {"repository": repository, "revision": revision, "licence": licence}
+    snapshot_download(
+        repository,
+        revision=revision,
+        local_dir=output,
+        allow_patterns=list(WANTED),
+        ignore_patterns=list(UNWANTED),
+    )
+    (output / SOURCE).write_text(json.dumps(found, indent=1))
+    return output
+
+
+def licence_of(repository: str) -> str:
+    """The licence of a known base, or where that of another is to be read."""
+    facts = facts_of_repository(repository)
+    if facts is None:
+        return f"not known here, read its page https://huggingface.co/{repository}"
+    return f"{facts.licence}, {facts.licence_url}"
+
+
+def facts_of_repository(repository: str) -> BaseFacts | None:
+    return next((facts for facts in BASES if repository in facts.repositories), None)
