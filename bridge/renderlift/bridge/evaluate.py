@@ -36,8 +36,6 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     )
     for table in answer.tables:
         events.table(table.event, table.title, table.header, table.rows, report=answer.report)
-    for name, reason in answer.report.skipped.items():
-        events.tell("skipped", f"not measured: {name}: {reason}", measure=name, reason=reason)
-    where = "\n".join(f"  {path}" for path in answer.files.values())
-    events.tell("evaluated", where, files=answer.files)
+    lines = [*answer.notes, *(f"  {path}" for path in answer.files.values())]
+    events.tell("evaluated", "\n".join(lines), files=answer.files, notes=answer.notes)
     return not answer.report.left_out

@@ -9,7 +9,7 @@ from typing import Any
 from renderlift.bridge.errors import SetupError
 from renderlift.model.evaluate.markdown import markdown
 from renderlift.model.evaluate.page import html_page
-from renderlift.model.evaluate.report import Report, brief_table, full_table
+from renderlift.model.evaluate.report import Report, brief_table, full_table, notes
 from renderlift.model.evaluate.run import Evaluation, Progress, Remark, evaluate, write
 from renderlift.model.evaluate.scenes import Choice
 from renderlift.model.evaluate.subjects import RENDER, TRUTH, LoadRenderer, ReadVideo, Subject, ablations, also
@@ -57,6 +57,7 @@ class Answer:
 
     report: Report
     tables: tuple[Table, ...]
+    notes: list[str]
     files: dict[str, Path]
 
 
@@ -85,7 +86,7 @@ def answer(
     if request.markdown:
         files["markdown"] = request.markdown
         write(request.markdown, markdown(report, command_line(request)).encode())
-    return Answer(report, _tables(report), files)
+    return Answer(report, _tables(report), notes(report), files)
 
 
 def subjects(request: Request) -> tuple[Subject, ...]:

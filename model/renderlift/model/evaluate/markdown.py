@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from renderlift.model.evaluate.measures import BRIEF, BY_KEY
-from renderlift.model.evaluate.report import Report, best, brief_table, full_table, kinds_table
+from renderlift.model.evaluate.report import Report, best, brief_table, full_table, kinds_table, notes
 from renderlift.model.evaluate.subjects import RENDER, TRUTH
 
 LEAST_SUBJECTS = 5  # from which on a table of all of them, with few measures, comes second
@@ -72,11 +72,10 @@ def _scenes(report: Report) -> Iterator[str]:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    notes = [f"Not measured: {title} ({reason})." for title, reason in report.skipped.items()]
-    notes += report.left_out + report.remarks
-    if notes:
+    told = notes(report)
+    if told:
         yield "## Notes\n"
-        yield from (f"- {note}" for note in notes)
+        yield from (f"- {note}" for note in told)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from renderlift.model.evaluate.distance import Picture
 from renderlift.model.evaluate.measures import MEASURES
 from renderlift.model.evaluate.pictures import HEAT_FULL, heat
-from renderlift.model.evaluate.report import Report, SceneResult, best
+from renderlift.model.evaluate.report import Report, SceneResult, best, notes
 from renderlift.model.evaluate.run import picture_path
 from renderlift.model.evaluate.subjects import RENDER, TRUTH
 
@@ -142,11 +142,10 @@ def _case(report: Report, folder: Path, scene: str) -> Iterator[str]:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    notes = [f"Not measured: {title} ({reason})." for title, reason in report.skipped.items()]
-    notes += report.left_out + report.remarks
-    if notes:
+    told = notes(report)
+    if told:
         yield "<h2>Notes</h2><ul>"
-        yield from (f"<li>{escape(note)}</li>" for note in notes)
+        yield from (f"<li>{escape(note)}</li>" for note in told)
         yield "</ul>"
 
 

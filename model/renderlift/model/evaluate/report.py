@@ -81,12 +81,23 @@ def skipped(subjects: Sequence[SubjectReport]) -> dict[str, str]:
     return {m.title: why_missing(m) for m in MEASURES if not any(m.key in s.summary for s in subjects)}
 
 
+def notes(report: Report) -> list[str]:
+    """What is lacking, a line for each reason, and what else the reader must know."""
+    titles: dict[str, list[str]] = {}
+    for title, reason in report.skipped.items():
+        titles.setdefault(reason, []).append(title)
+    missing = [f"Not measured: {', '.join(names)} ({reason})." for reason, names in titles.items()]
+    return [*missing, *report.left_out, *report.remarks]
+
+
 def best(measure: Measure, report: Report) -> set[str]:
     """Names of the subjects, besides the truth, that do best by a measure."""
     out = (TRUTH, RENDER) if measure.about_render else (TRUTH,)
     judged = [subject for subject in report.subjects if subject.name not in out and measure.key in subject.summary]
     values = {subject.name: subject.summary[measure.key] for subject in judged}
     truth = report.subject(TRUTH)
+    if measure.about_truth and truth is None:  # the render took its place
+        return set()
     aim = {"near 1": 1.0, "near truth": truth.summary.get(measure.key) if truth else None}.get(measure.better)
     if measure.better.startswith("near"):
         if aim is None:
