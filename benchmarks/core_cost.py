@@ -1,12 +1,13 @@
 """What preview costs the thread of a C++ engine, whatever state its bridge is in.
 
-    python benchmarks/core_cost.py [--size 640x360] [--frames 600] [--fps 60]
+    python benchmarks/core_cost.py [--size 640x360] [--frames 600] [--fps 60] [--realtime]
 
 The engine is engine_plugin/core/benchmark/preview_cost.cpp (build the core first: docs/core.md).
 It publishes rgb and depth, and in every frame copies the same pixels once more for comparison:
 a readback has to do that in any case, and what else the machine does falls on both. The bridge is
 a process of its own that reads, crawls at five frames a second, hangs (SIGSTOP) or is not there.
-Milliseconds per frame.
+Milliseconds per frame. On a machine that others keep busy, --realtime lets the engine go first
+(`chrt`, needs root): otherwise the high percentiles are those of waiting for a processor.
 """
 
 import argparse
@@ -59,7 +60,8 @@ def _measure(state: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def _run_engine(endpoint: str, options: argparse.Namespace, hang_pid: int | None = None) -> dict[str, Any]:
     width, height = options.size.split("x")
-    command = [str(PREVIEW_COST), endpoint, width, height, str(options.frames), str(options.fps)]
+    first = ["chrt", "--rr", "1"] if options.realtime else []
+    command = [*first, str(PREVIEW_COST), endpoint, width, height, str(options.frames), str(options.fps)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
         line = engine.stdout.read(1)  # it is connected and begins
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", default="640x360", metavar="WxH")
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--fps", type=float, default=60)
+    parser.add_argument("--realtime", action="store_true", help="let the engine go before all other processes")
     return parser
 
 
