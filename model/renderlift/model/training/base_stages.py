@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKLLTX2Video, LTX2InContextPipeline
+from diffusers.utils import logging
 from torch import Tensor, nn
 
 from renderlift.bridge.clip import Render, rendered
@@ -154,10 +155,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
 
     fitted = stage.fit(nn.ModuleDict({"transformer": transformer, "connectors": pipeline.connectors}), loss)
     if stage.team.leads:
-        for part in cast(Any, pipeline).components.values():
-            if isinstance(part, nn.Module):
-                _to_bfloat16(part)
-        pipeline.save_pretrained(str(stage.output))
+        _save_pipeline(pipeline, stage.output)
     output, device_name = str(stage.output), str(device)
     return Outcome(
         fitted,
@@ -194,6 +192,18 @@ def train_lock(stage: Stage, lock: GeometryLock) -> Outcome:
         return to_video(apply_lock(lock, lock_buffers(clip), to_pixels(painter(clip))))
 
     return Outcome(fitted, lambda: {"painted": painter, "painted, through this lock": locked})
+
+
+def _save_pipeline(pipeline: LTX2InContextPipeline, folder: Path) -> None:
+    for part in cast(Any, pipeline).components.values():
+        if isinstance(part, nn.Module):
+            _to_bfloat16(part)
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()  # it would warn that there is no text encoder to save
+    try:
+        pipeline.save_pretrained(str(folder))
+    finally:
+        logging.set_verbosity(said)
 
 
 def _to_bfloat16(module: nn.Module) -> None:

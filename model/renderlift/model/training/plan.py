@@ -96,11 +96,13 @@ def plan_text(plan: Plan, recipe: Recipe) -> str:
         f"{recipe.task}: {shown} to {recipe.target}, for {end}.",
         f"  pairs: {plan.scenes} scenes, {plan.windows} stretches of {plan.frames} frames, {plan.clips} clips at "
         f"{plan.width}x{plan.height}; {plan.held_out} scenes held out to measure on",
-        f"  model: {plan.trained / 1e6:.2f} M of {plan.parameters / 1e6:.1f} M parameters train, "
-        f"{plan.tokens} tokens a clip, batches of {recipe.batch}",
+        f"  model: {plan.trained / 1e6:.2f} M of {plan.parameters / 1e6:.1f} M parameters train, in batches of "
+        f"{recipe.batch}",
     ]
     if plan.memory_bytes:
-        lines.append(f"  memory: about {_size(plan.memory_bytes)} beside the program")
+        lines.append(
+            f"  memory: about {_size(plan.memory_bytes)} beside the program, for {plan.tokens} tokens a clip"
+        )
     return "\n".join(lines)
 
 
