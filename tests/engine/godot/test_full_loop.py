@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+BADGE_COLORS = ((51, 191, 115), (242, 166, 38))  # fresh, stale
+
 
 def test_a_godot_scene_comes_back_lifted_into_its_own_window(start: Any, screen: Any, keep_picture: Any) -> None:
     pytest.importorskip("diffusers")
@@ -21,9 +23,11 @@ def test_a_godot_scene_comes_back_lifted_into_its_own_window(start: Any, screen:
         game = start("level.tscn", "--renderlift-show=on", *arguments, engine=window)
         game.wait_for("PICTURE", 240.0)
         shown = np.s_[:256, :448]
-        plain = screen.picture()[shown]
-        keep_picture("lifted", plain)
-        assert plain.std() > 10  # a picture, not a colour
+        picture = screen.picture()[shown]
+        keep_picture("lifted", picture)
+        assert picture.std() > 10  # a picture, not a colour
+        dots = [np.abs(picture.astype(int) - color).max(-1) < 6 for color in BADGE_COLORS]
+        assert sum(int(dot.sum()) for dot in dots) > 20  # with the badge that only lifted pictures have
         game.kill()
         bridge.terminate()
         for _ in events:
