@@ -34,6 +34,17 @@ def test_odd_lengths_and_sizes_are_padded_and_cut_back(
     assert render(shot(frames, height, width)).shape == (frames, height, width, 3)
 
 
+def test_half_precision_paints_nearly_the_same(folder: Path, shot: Shot) -> None:
+    clip = shot(9)
+
+    def video(dtype: str) -> np.ndarray:
+        return load(base=str(folder), steps=1, guidance=2.0, device="cpu", dtype=dtype)(clip).astype(int)
+
+    exact, half = video("float32"), video("bfloat16")
+    assert abs(exact - half).mean() < 12
+    assert np.corrcoef(exact.ravel(), half.ravel())[0, 1] > 0.9
+
+
 def test_the_same_seed_repeats_and_another_does_not(folder: Path, shot: Shot) -> None:
     clip = shot(5)
 

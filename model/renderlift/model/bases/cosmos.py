@@ -72,6 +72,6 @@ def _prompt(
         config = transformer.config
         uses_projection = bool(config.use_crossattn_projection)
         channels = config.crossattn_proj_in_channels if uses_projection else config.text_embed_dim
-        words = no_words(1, TEXT_TOKENS, int(channels), next(transformer.parameters()))
+        words = no_words(TEXT_TOKENS, int(channels), pipeline._execution_device, transformer.dtype)
         opposite = words if guided else None
     return {"prompt_embeds": words, "negative_prompt_embeds": opposite}

@@ -76,6 +76,6 @@ class PromptEncoder:
         return self._encoded[key]
 
 
-def no_words(batch: int, tokens: int, channels: int, like: Tensor) -> Tensor:
-    """Stands in for the text of a base without a text encoder: (batch, tokens, channels), zero."""
-    return torch.zeros(batch, tokens, channels, dtype=like.dtype, device=like.device)
+def no_words(tokens: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Stands in for the text of a base without a text encoder: (1, tokens, channels), zero."""
+    return torch.zeros(1, tokens, channels, device=device, dtype=dtype)

@@ -61,12 +61,13 @@ def text_of(
     wan = cast(Any, pipeline)
     transformer = wan.transformer if wan.transformer is not None else wan.transformer_2
     guided = settings.guidance > 1
-    weight = next(transformer.parameters())
+    # Its first parameters stay float32 whatever it computes in.
+    device, dtype = next(transformer.parameters()).device, transformer.dtype
     if not encoder.reads_text:
-        nothing = no_words(1, TEXT_TOKENS, int(transformer.config.text_dim), weight)
+        nothing = no_words(TEXT_TOKENS, int(transformer.config.text_dim), device, dtype)
         return nothing, nothing if guided else None
     words, opposite = encoder(*prompts_for(clip, settings), guided)
-    as_read = [None if t is None else t.to(weight.device, weight.dtype) for t in (words, opposite)]
+    as_read = [None if t is None else t.to(device, dtype) for t in (words, opposite)]
     return cast(Tensor, as_read[0]), as_read[1]
 
 
