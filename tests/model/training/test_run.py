@@ -30,7 +30,7 @@ def dataset(tmp_path: Path, write_scene: WriteScene) -> Path:
 def given(tiny_base: Path, tmp_path: Path) -> dict[str, Any]:
     recipe = tmp_path / "small.toml"
     recipe.write_text(
-        "working_pixels = 6144\nvariants = 2\nbatch = 2\nrank = 4\npicture_every_steps = 3\n"
+        "working_pixels = 6144\nvariants = 2\nbatch = 2\nrank = 4\n"
         'precision = "float32"\nlearning_rate = 0.01\nwarmup_steps = 1\n'
     )
     return {"config": recipe, "base": str(tiny_base), "device": "cpu"}

@@ -159,6 +159,7 @@ def train_adapter(stage: Stage, bench: Bench) -> Outcome:
             stage.journal.picture(picture, step)
 
     fitted = stage.fit(bench.transformer, adapter_loss(bench, latents, recipe, levels), show)
+    show(fitted.step)
     if stage.team.leads:
         save_adapter(bench, stage.output, recipe)
     device = str(stage.team.device)

@@ -82,8 +82,8 @@ def train(
         stage = Stage(recipe, found, sizes, output, cache or dataset / ".latents", team, journal, talk, stop)
         outcome = work.run(stage)
     if not outcome.fitted.done:
-        text = f"Stopped at step {outcome.fitted.step}; the same command goes on from there."
-        talk.tell("stopped", text, step=outcome.fitted.step)
+        step, _ = checkpoint_facts(stage.checkpoint)
+        talk.tell("stopped", f"Stopped at step {step}; the same command goes on from there.", step=step)
         return False
     if team.leads:
         facts = Facts(dataset.name, plan, outcome.fitted, loss_at_both_ends(output / "training"), outcome.figures)
