@@ -56,6 +56,8 @@ func _process(delta: float) -> void:
 func _before_draw() -> void:
 	if _session == null or _session.publisher == null:
 		return
+	if EditorInterface.get_resource_filesystem().is_scanning():
+		return  # an import keeps the worker threads, which compiling shaders waits for
 	var now_ms := Time.get_ticks_usec() * 0.001
 	if now_ms < _due_ms:
 		return
