@@ -17,7 +17,7 @@ from renderlift.model.control import nearness, resize
 
 Differ = Callable[[Array, Array], NDArray[np.bool_]]
 CONTROLS = ("edge", "depth", "seg", "blur", "rgb")
-DEPTH_STEP = 0.06  # of the mean distance: a step in depth that is an edge
+DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
 NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
 
 
@@ -64,9 +64,15 @@ def _ids_differ(ids: Array) -> NDArray[np.bool_]:
 
 
 def _depths_differ(depth_m: Array) -> NDArray[np.bool_]:
-    # Nearness is finite at the sky; its relative step is the depth's, to first order, far from the camera.
-    near = nearness(depth_m.astype(np.float32))[..., 0]
-    return _along_both(lambda a, b: np.abs(a - b) > DEPTH_STEP * np.maximum(a, b), near)
+    # Inverse depth is linear over the picture of any plane, however steep, so only its bends are edges.
+    with np.errstate(divide="ignore"):
+        inverse = (1 / depth_m.astype(np.float32))[..., 0]
+    found = np.zeros(inverse.shape, bool)
+    for axis in (0, 1):
+        values, marks = np.moveaxis(inverse, axis, 0), np.moveaxis(found, axis, 0)
+        bend = np.abs(values[2:] - 2 * values[1:-1] + values[:-2])
+        marks[1:-1] |= bend > DEPTH_STEP * np.maximum(np.maximum(values[2:], values[:-2]), values[1:-1])
+    return found
 
 
 def _normals_differ(normal: Array) -> NDArray[np.bool_]:
