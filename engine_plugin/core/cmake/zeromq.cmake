@@ -53,6 +53,11 @@ if(RENDERLIFT_CURVE)
   set(_needs DEPENDS renderlift_sodium)
 endif()
 
+# libzmq takes every compiler for Windows that knows Unix sockets for Microsoft's.
+if(MINGW)
+  list(APPEND _sodium_options -DZMQ_HAVE_IPC=OFF)
+endif()
+
 _renderlift_source(_source "${RENDERLIFT_ZEROMQ_SOURCE}" ${_pool}/z/zeromq3/zeromq3_4.3.4.orig.tar.gz
   0ff5a531c9ffaf0dfdc7dc78d13d1383088f454896d252934c429b2554d10559)
 ExternalProject_Add(renderlift_libzmq ${_source}
