@@ -21,7 +21,7 @@ from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder, read_frames
 from renderlift.bridge.video import read_video
 
-COMMANDS = ("demo", "serve", "capture", "record", "play", "info", "enhance", "evaluate", "doctor")
+COMMANDS = ("demo", "serve", "capture", "record", "play", "info", "enhance", "evaluate", "fetch", "doctor")
 ANY_PORT = "tcp://127.0.0.1:*"
 SLOW_RENDERER = """
 import time
