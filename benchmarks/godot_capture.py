@@ -23,7 +23,7 @@ PROJECT = Path(__file__).parents[1] / "engine_plugin/godot"
 CACHE = Path(os.environ.get("RENDERLIFT_CACHE", Path.home() / ".cache/renderlift"))
 SIZES = ("320x180", "640x360", "1280x720")
 CHANNELS = {"rgb": 1, "rgb, depth": 3, "all eight channels": 255}
-SETTLE = 5  # frames in which pipelines are compiled
+SETTLE = 12  # frames in which pipelines are compiled
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def cost_ms(display: str, size: str, channels: int, frames: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=20)
+    parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--sizes", nargs="+", default=SIZES)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
