@@ -100,7 +100,9 @@ func _follow(stand_in: StandIn) -> void:
 		_dress(stand_in)
 	if not visible:
 		return
-	var now := node.get_global_transform_interpolated() if node.is_physics_interpolated_and_enabled() else node.global_transform
+	var now := node.global_transform
+	if node.is_physics_interpolated_and_enabled() and node.has_method(&"get_global_transform_interpolated"):
+		now = node.call(&"get_global_transform_interpolated")  # from Godot 4.4 on
 	if now != stand_in.transform or stand_in.fresh:
 		RenderingServer.instance_set_transform(stand_in.instance, now)
 		_move(stand_in, PackShader.MOTION_UNKNOWN if stand_in.fresh else _motion(stand_in.transform * now.affine_inverse()))
