@@ -12,3 +12,6 @@ if [[ ! -s $build/include/gdextension_interface.h ]]; then
 fi
 cmake -S "$here" -B "$build" -G Ninja -DGDEXTENSION_INCLUDE="$build/include" -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$build" "$@"
+# What a first import would write, so that the demo runs without one.
+mkdir -p "$here/.godot"
+echo "res://addons/renderlift/renderlift.gdextension" >"$here/.godot/extension_list.cfg"
