@@ -39,6 +39,12 @@ std::string number(double value) {
   return text.data();
 }
 
+std::string exact(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.17g", value);
+  return text.data();
+}
+
 std::string timings(const std::map<std::string, double>& timings_ms) {
   std::string json = "{";
   for (const auto& [name, ms] : timings_ms) json += (json.size() > 1 ? "," : "") + quoted(name) + ":" + number(ms);
@@ -58,7 +64,7 @@ std::string GodotPublisher::open(std::string endpoint, std::string engine_versio
   for (const std::string& name : split(channels, '\n')) {
     if (const ChannelSpec* spec = find_channel(name)) options.channels.push_back(spec->channel);
   }
-  options.cameras = split(cameras, '\n');
+  options.cameras = cameras_ = split(cameras, '\n');
   options.session = std::move(session);
   auto opened = Publisher::open(std::move(options));
   if (!opened) return told(opened.error());
@@ -95,6 +101,9 @@ std::int64_t GodotPublisher::publish(std::string camera, std::int64_t index, std
     frame.channels.push_back(view_of(spec.channel, static_cast<std::uint32_t>(width),
                                      static_cast<std::uint32_t>(height), pixels.data + offset));
   }
+  if (unrealcv_ && unrealcv_->wants_frame(camera)) {
+    if (auto offered = unrealcv_->offer(frame); !offered) problem_ = told(offered.error());
+  }
   auto published = publisher_->publish(frame, std::chrono::milliseconds(timeout_ms));
   if (published) return published.value() == Published::replaced ? 1 : 0;
   problem_ = told(published.error());
@@ -103,7 +112,10 @@ std::int64_t GodotPublisher::publish(std::string camera, std::int64_t index, std
 
 std::string GodotPublisher::problem() { return problem_; }
 
-bool GodotPublisher::wants_frame(std::string camera) { return publisher_ && publisher_->wants_frame(camera); }
+bool GodotPublisher::wants_frame(std::string camera) {
+  if (unrealcv_ && unrealcv_->wants_frame(camera)) return true;
+  return publisher_ && publisher_->wants_frame(camera);
+}
 
 std::string GodotPublisher::set_names(std::string rows) {
   std::vector<IdName> names;
@@ -115,6 +127,7 @@ std::string GodotPublisher::set_names(std::string rows) {
     std::from_chars(cells[0].data(), cells[0].data() + cells[0].size(), id);
     names.push_back({id, cells[1], cells[2], cells[3]});
   }
+  if (unrealcv_) unrealcv_->set_names(names);
   if (!publisher_) return "";
   auto set = publisher_->set_names(std::move(names));
   return set ? "" : told(set.error());
@@ -157,12 +170,36 @@ std::int64_t GodotPublisher::resume_index(std::string camera, std::int64_t timeo
   return -1;
 }
 
+std::string GodotPublisher::answer_unrealcv(std::int64_t port, std::string scene) {
+  if (port < 1 || port > 65535) {
+    return "UnrealCV's port came as " + std::to_string(port) + ".\nGive one from 1 to 65535; UnrealCV's own is 9000.";
+  }
+  auto started = UnrealcvServer::start({static_cast<std::uint16_t>(port), cameras_, std::move(scene)});
+  if (!started) return told(started.error());
+  unrealcv_ = std::move(started.value());
+  return "";
+}
+
+bool GodotPublisher::has_unrealcv_client() { return unrealcv_ && unrealcv_->has_client(); }
+
+std::string GodotPublisher::take_moves() {
+  std::string lines;
+  if (!unrealcv_) return lines;
+  for (const CameraMove& move : unrealcv_->take_moves()) {
+    lines += move.camera + "\t" + exact(move.horizontal_fov_radians.value_or(0) * 57.29577951308232);
+    for (const double value : move.world_from_camera) lines += "\t" + exact(value);
+    lines += "\n";
+  }
+  return lines;
+}
+
 bool GodotPublisher::cancel() {
   if (publisher_) publisher_->cancel();
   return publisher_ != nullptr;
 }
 
 bool GodotPublisher::close(std::int64_t timeout_ms) {
+  unrealcv_.reset();
   if (!publisher_) return true;
   const bool clean = publisher_->close(std::chrono::milliseconds(timeout_ms));
   publisher_.reset();
@@ -187,6 +224,9 @@ void register_publisher() {
   Method<&GodotPublisher::picture>::add(class_name, "picture");
   Method<&GodotPublisher::stats>::add(class_name, "stats");
   Method<&GodotPublisher::resume_index>::add(class_name, "resume_index");
+  Method<&GodotPublisher::answer_unrealcv>::add(class_name, "answer_unrealcv");
+  Method<&GodotPublisher::has_unrealcv_client>::add(class_name, "has_unrealcv_client");
+  Method<&GodotPublisher::take_moves>::add(class_name, "take_moves");
   Method<&GodotPublisher::cancel>::add(class_name, "cancel");
   Method<&GodotPublisher::close>::add(class_name, "close");
 }

@@ -8,6 +8,7 @@
 
 #include "godot.h"
 #include "renderlift/publisher.h"
+#include "renderlift/unrealcv_server.h"
 
 namespace renderlift::godot {
 
@@ -42,11 +43,24 @@ class GodotPublisher {
   // The first index that the bridge still needs of this session, -1 = no bridge within the time.
   std::int64_t resume_index(std::string camera, std::int64_t timeout_ms);
 
+  // Answers UnrealCV's clients on this port of this machine, from the frames that are published; after open().
+  // `scene` is what they are told it is called. Returns as open() does.
+  std::string answer_unrealcv(std::int64_t port, std::string scene);
+
+  // Whether such a client is there.
+  bool has_unrealcv_client();
+
+  // Where such clients want cameras to be since the last call, a camera a line, cells separated by tabs: its name, the
+  // horizontal field of view in degrees (0 = as it is), world_from_camera row by row.
+  std::string take_moves();
+
   bool cancel();
   bool close(std::int64_t timeout_ms);
 
  private:
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<UnrealcvServer> unrealcv_;  // null = off
+  std::vector<std::string> cameras_;
   std::string problem_;
   std::vector<Picture> pictures_;
   std::vector<std::uint8_t> polled_;

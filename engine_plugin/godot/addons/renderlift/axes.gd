@@ -30,6 +30,14 @@ static func world_from_camera(view: Transform3D) -> PackedFloat64Array:
 	])
 
 
+## The way back: 4 x 4 world_from_camera, row by row, to Godot's camera transform.
+static func camera_transform(m: PackedFloat64Array) -> Transform3D:
+	var right := Vector3(m[0], m[8], -m[4])
+	var up := -Vector3(m[1], m[9], -m[5])
+	var backward := -Vector3(m[2], m[10], -m[6])
+	return Transform3D(Basis(right, up, backward), Vector3(m[3], m[11], -m[7]))
+
+
 ## RenderSceneData's projection with image Y up, as Camera3D's is: renderers that draw upside down have it negated.
 static func upright(projection: Projection) -> Projection:
 	if projection.y.y > 0.0:

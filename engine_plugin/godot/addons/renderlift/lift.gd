@@ -11,6 +11,7 @@ signal finished  ## Capture: `frames` frames of every camera have arrived, or th
 const Channels := preload("channels.gd")
 const OverlayControl := preload("overlay_control.gd")
 const Session := preload("session.gd")
+const UnrealCV := preload("unrealcv.gd")
 
 const STEPS_TO_SETTLE := 30
 
@@ -35,12 +36,15 @@ var channels := Channels.ALL
 @export var frames := 0
 ## Whether the game quits when `frames` frames have arrived.
 @export var quit_when_finished := false
+## Answers UnrealCV's clients on this port of this machine; 0 = does not. Preview only.
+@export_range(0, 65535) var unrealcv_port := 0
 ## What the window shows.
 @export var show := Show.OFF
 ## Cycles what the window shows.
 @export var key: Key = KEY_F9
 
 var _session := Session.new()
+var _unrealcv := UnrealCV.new()
 var _overlay := OverlayControl.new()
 var _layer := CanvasLayer.new()
 var _engine_time_s := 0.0
@@ -107,6 +111,8 @@ func _process(delta: float) -> void:
 		if mode == "capture" and not _is_steady(delta):
 			return
 		_open()
+	if unrealcv_port > 0 and _session.publisher != null:
+		_unrealcv.place(_session.publisher, _names(), _cameras(), _frame_size())
 	_session.after_draw()
 	_overlay.picture = _session.pictures.get(_names()[0], {})
 	_overlay.visible = show != Show.OFF
@@ -138,7 +144,11 @@ func _open() -> void:
 	var world := get_viewport().find_world_3d()
 	var options := {
 		endpoint = endpoint, capture = mode == "capture", mask = channels, cameras = _names(), session = session}
-	if not _session.open(root, world, options):
+	var opened := _session.open(root, world, options)
+	if opened and unrealcv_port > 0:
+		var scene := get_tree().current_scene
+		opened = _session.answer_unrealcv(unrealcv_port, str(scene.name if scene != null else root.name))
+	if not opened:
 		push_error("Renderlift: " + _session.problem)
 
 
@@ -156,10 +166,9 @@ func _before_draw() -> void:
 			return
 		_due_ms = maxf(_due_ms + 1000.0 / fps, now_ms)
 	var seen := _cameras()
-	var frame_size := size if size.x > 0 else Session.frame_size(get_viewport().get_visible_rect().size, mode == "capture")
 	var sizes: Array[Vector2i] = []
 	sizes.resize(seen.size())
-	sizes.fill(frame_size)
+	sizes.fill(_frame_size())
 	_session.before_draw(seen, sizes, time_ns)
 
 
@@ -171,6 +180,10 @@ func _finish() -> void:
 	finished.emit()
 	if quit_when_finished:
 		get_tree().quit(0 if clean else 1)
+
+
+func _frame_size() -> Vector2i:
+	return size if size.x > 0 else Session.frame_size(get_viewport().get_visible_rect().size, mode == "capture")
 
 
 func _cameras() -> Array[Camera3D]:
@@ -192,7 +205,9 @@ func _names() -> PackedStringArray:
 func _set_from(argument: String) -> void:
 	var name := argument.get_slice("=", 0).replace("-", "_")
 	var text := argument.substr(argument.find("=") + 1)
-	if name == "size":
+	if name == "unrealcv":
+		unrealcv_port = text.to_int()
+	elif name == "size":
 		size = Vector2i(text.get_slice("x", 0).to_int(), text.get_slice("x", 1).to_int())
 	elif name == "show":
 		show = ["off", "on", "wipe"].find(text) as Show

@@ -24,6 +24,7 @@ var _stand_ins: StandIns
 var _names_sent := 0
 var _resume_at: Dictionary = {}  # camera name to the first index the bridge still needs
 var _ended := false
+var _answers_unrealcv := false  # its clients may ask for the names of objects before they ask for a frame
 
 
 ## Whether Godot's renderer gives more than rgb.
@@ -77,7 +78,7 @@ func before_draw(cameras: Array[Camera3D], sizes: Array[Vector2i], engine_time_n
 	if publisher == null or _ended:
 		return
 	var wanted := range(views.size()).filter(func(i: int) -> bool: return _wants(views[i], cameras[i]))
-	if wanted.is_empty():
+	if wanted.is_empty() and (_names_sent > 0 or not _answers_unrealcv):
 		return
 	if _stand_ins:
 		_stand_ins.update()
@@ -95,6 +96,16 @@ func after_draw() -> void:
 		for shot in view.take():
 			_publish(shot)
 	_take_pictures()
+
+
+## Answers UnrealCV's clients on `port` from now on. False: see `problem`.
+func answer_unrealcv(port: int, scene: String) -> bool:
+	if capturing:
+		problem = "UnrealCV's clients are answered in preview, not in capture.\nLeave out one of mode and unrealcv_port."
+	else:
+		problem = publisher.answer_unrealcv(port, scene)
+	_answers_unrealcv = problem == ""
+	return _answers_unrealcv
 
 
 func stats() -> Dictionary:
