@@ -53,7 +53,7 @@ def latent_importance(autoencoder: AutoencoderKLLTX2Video, clips: list[Tensor]) 
 
     The change of the pixels when a channel is off by one deviation. Channels that start as
     principal components differ a hundredfold, so a transformer that is to paint light should not spend
-    as much on the last as on the first: `transformer_training.flow_loss` weighs by this.
+    as much on the last as on the first: `training.flow.flow_loss` weighs by this.
 
     Args:
         clips: a few (B, 3, T, H, W) in [-1, 1].

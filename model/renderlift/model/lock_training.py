@@ -1,9 +1,10 @@
 """What the geometry lock is trained to do: the truth's light on the engine's edges.
 
-Three augmentations make it serve bases it has never seen. The decoded picture and the truth are
+Four augmentations make it serve bases it has never seen. The decoded picture and the truth are
 tinted together, so the lock follows the model's colours instead of knowing better. Buffers are
 dropped, so any of them may be missing. The decoded picture is blurred at times, because every
-base is soft in its own way.
+base is soft in its own way. And it is wrong by a smooth field of light, or falls short of the change
+it should bring, because that is how a base errs where it has not trained.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def lock_loss(lock: GeometryLock, batch: Callable[[], LockBatch]) -> Callable[[i
 
 
 def augment(data: LockBatch) -> LockBatch:
-    """Tint, drop and blur one batch, each sample in its own way."""
+    """Tint, drop, blur and mislead one batch, each sample in its own way."""
     count = len(data.truth)
     gain = torch.exp(0.15 * torch.randn(count, 3, 1, 1)) * torch.exp(0.15 * torch.randn(count, 1, 1, 1))
     gamma = torch.exp(0.12 * torch.randn(count, 1, 1, 1))
@@ -58,10 +59,19 @@ def augment(data: LockBatch) -> LockBatch:
     buffers = data.buffers.clone()
     for channels in DROPPABLE.values():
         buffers[torch.rand(count) < 0.08, channels] = 0
-    decoded = tint(data.decoded)
+    decoded = tint(_misled(data.decoded, data.buffers[:, :3]))
     soft = functional.avg_pool2d(functional.pad(decoded, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     blurred = (torch.rand(count, 1, 1, 1) < 0.2).float()
     return LockBatch(buffers, decoded + blurred * (soft - decoded), tint(data.truth))
+
+
+def _misled(decoded: Tensor, render: Tensor) -> Tensor:
+    """Pull a picture part of the way back to the render, and light it unevenly."""
+    count, size = len(decoded), decoded.shape[2:]
+    back = 0.6 * torch.rand(count, 1, 1, 1) ** 2
+    decoded = decoded + back * (functional.interpolate(render, size, mode="area") - decoded)
+    field = functional.interpolate(torch.randn(count, 1, 3, 4), size, mode="bicubic", align_corners=False)
+    return decoded * torch.exp(0.18 * torch.rand(count, 1, 1, 1) * field)
 
 
 def _robust(error: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The three stages that make a base of the embedded kind: autoencoder, transformer, geometry lock.
 
-What each learns stands in autoencoder_training, transformer_training and lock_training; here is where
-their clips come from and what they leave behind. Each goes on after a kill, as adapters do.
+What each learns stands in autoencoder_training, training.flow and lock_training; here is where their
+clips come from and what they leave behind. Each goes on after a kill, as adapters do.
 """
 
 from dataclasses import replace
