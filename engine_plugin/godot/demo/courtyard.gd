@@ -64,7 +64,6 @@ func _light() -> void:
 	environment.tonemap_mode = Environment.TONE_MAPPER_ACES
 	environment.tonemap_white = 6.0
 	environment.ambient_light_energy = 0.9
-	environment.ssao_enabled = true
 	var world := WorldEnvironment.new()
 	world.environment = environment
 	add_child(world)
