@@ -209,5 +209,5 @@ def test_the_command_writes_the_stills_it_is_asked_for(tmp_path: Path) -> None:
 def test_without_mitsuba_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mitsuba", None)
     tracer._mitsuba.cache_clear()
-    with pytest.raises(SetupError, match=r"(?s)renderlift\[truth\].*libllvm19"):
+    with pytest.raises(SetupError, match=r"(?s)\[truth\].*libllvm19"):
         tracer.variant()

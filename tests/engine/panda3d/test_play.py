@@ -95,7 +95,7 @@ def test_an_unknown_scene_is_said_with_what_there_is(capsys: pytest.CaptureFixtu
 
 
 def test_a_window_without_a_screen_names_the_fix(play: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", ":987")  # without the variable, X takes :0, where another test's screen may be
     process = play("--window")
     _, said = process.communicate(timeout=30)
     assert process.returncode == SetupError.exit_code
