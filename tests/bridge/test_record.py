@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import zstandard
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.records import Chunk, Header
@@ -341,6 +341,7 @@ def short(tmp_path_factory, make_frame):
     near_an_end=st.none() | st.integers(-40, 40),
     filler=st.sampled_from([b"", bytes(50), bytes(5000)]),  # a power cut can leave zeros
 )
+@example(place=0.0001, near_an_end=None, filler=bytes(50))  # within the file's first eight bytes
 def test_a_recording_cut_at_any_byte_reads_up_to_there_and_goes_on(
     tmp_path_factory, short, same_frame, make_frame, place, near_an_end, filler
 ):

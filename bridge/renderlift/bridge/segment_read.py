@@ -173,7 +173,8 @@ def assembled(frames: FrameAssembler, records: list[McapRecord]) -> Iterator[Sto
 
 def _check_magic(path: Path, file: BinaryIO) -> None:
     start = file.read(len(MCAP0_MAGIC))
-    if start != MCAP0_MAGIC[: len(start)] and any(start):
+    # A power cut can leave any part of it, and zeros after.
+    if not MCAP0_MAGIC.startswith(start.rstrip(b"\0")):
         raise RecordingError(
             f"{path} is not an MCAP file", fix="Name a recording folder, or an .mcap file that Renderlift wrote."
         )
