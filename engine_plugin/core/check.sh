@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the core and runs its tests, as .ci/run does: as it ships, under sanitizers, fuzzed, and for Windows.
 #
-#   engine_plugin/core/check.sh            everything (first time: about three minutes on two cores)
+#   engine_plugin/core/check.sh            everything (the first time, minutes: it builds libzmq too)
 #   engine_plugin/core/check.sh plain      only these: plain asan tsan fuzz windows
 set -euo pipefail
 cd "$(dirname "$0")"
