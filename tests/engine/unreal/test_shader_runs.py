@@ -124,6 +124,7 @@ def run(context: Any, source: str, channel: str, textures: dict[str, Array], uni
         "Shrink": 1,
         "PictureSize": (WIDTH, HEIGHT),
         "PictureMin": (0, 0),
+        "PictureIsLinear": 0,
         "DataSize": (WIDTH, HEIGHT),
         "DataMin": (0, 0),
         "JitterPixels": (0.0, 0.0),
@@ -274,6 +275,14 @@ def test_ids_are_those_of_the_surface_that_is_seen(context: Any, glsl: Any) -> N
         ids = run(context, glsl(channel), channel, textures, {})[..., 0]
         assert (ids[:, :10] == value).all()
         assert (ids[:, 10:] == 0).all()
+
+
+@pytest.mark.parametrize("shrink", [1, 3])
+def test_the_linear_picture_of_a_movie_render_becomes_srgb(context: Any, glsl: Any, shrink: int) -> None:
+    picture = np.full((HEIGHT, WIDTH, 4), 0.5, np.float32)
+    uniforms = {"PictureIsLinear": 1, "Shrink": shrink, "OutputSize": (WIDTH // shrink, HEIGHT // shrink)}
+    rgb = run(context, glsl("rgb"), "rgb", {"PictureTexture": picture}, uniforms)[..., :3]
+    np.testing.assert_allclose(rgb, 1.055 * 0.5 ** (1 / 2.4) - 0.055, atol=1e-5)
 
 
 def test_a_shrunk_picture_is_the_mean_of_light(context: Any, glsl: Any) -> None:

@@ -23,6 +23,9 @@ namespace UnrealBuildTool
 	public class CppCompileWarnings
 	{
 		public WarningLevel ShadowVariableWarningLevel, UndefinedIdentifierWarningLevel;
+#if UE_5_8_OR_LATER
+		public WarningLevel UnreachableCodeWarningLevel;
+#endif
 	}
 	public class RuntimeDependencyList
 	{

@@ -68,6 +68,7 @@ constexpr std::remove_reference_t<T>&& MoveTemp(T&& Value)
 }
 
 enum EForceInit { ForceInit };
+uint32 PointerHash(const void*, uint32 = 0);
 
 // Containers and strings
 template <class T>
@@ -103,6 +104,8 @@ struct TSet
 	void Add(const T&);
 	bool Contains(const T&) const;
 	int32 Num() const;
+	const T* begin() const;
+	const T* end() const;
 };
 
 template <class K, class V>
@@ -125,6 +128,7 @@ struct TOptional
 	TOptional(T&&);
 	bool IsSet() const;
 	template <class... A> T& Emplace(A&&...);
+	void Reset();
 	T* GetPtrOrNull();
 	T& operator*();
 	const T& operator*() const;
@@ -133,11 +137,54 @@ struct TOptional
 	explicit operator bool() const;
 };
 
+// From 5.8 on the engine holds formats against their arguments when it compiles, and refuses what does not fit.
+template <class T>
+consteval char DeclaredConversion()
+{
+	using D = std::decay_t<T>;
+	if constexpr (std::is_convertible_v<D, const TCHAR*>)
+	{
+		return 's';
+	}
+	return std::is_floating_point_v<D> ? 'f' : sizeof(D) < 8 ? 'd' : std::is_signed_v<D> ? 'l' : 'u';
+}
+void DeclaredFormatDoesNotFit();
+template <class... A>
+struct TDeclaredFormat
+{
+	consteval TDeclaredFormat(const TCHAR* Text)
+	{
+		const char Wanted[] = {DeclaredConversion<A>()..., 0};
+		std::size_t Index = 0;
+		for (; *Text; ++Text)
+		{
+			if (*Text != u'%')
+			{
+				continue;
+			}
+			int Longs = 0;
+			for (++Text; *Text == u'.' || *Text == u'l' || (*Text >= u'0' && *Text <= u'9'); ++Text)
+			{
+				Longs += *Text == u'l';
+			}
+			const char Found = Longs == 2 ? (*Text == u'u' ? 'u' : 'l') : char(*Text);
+			if (Wanted[Index++] != Found)
+			{
+				DeclaredFormatDoesNotFit();
+			}
+		}
+		if (Wanted[Index])
+		{
+			DeclaredFormatDoesNotFit();
+		}
+	}
+};
+
 struct FString
 {
 	FString();
 	FString(const TCHAR*);
-	static FString Printf(const TCHAR*, ...);
+	template <class... A> static FString Printf(TDeclaredFormat<std::type_identity_t<A>...>, const A&...);
 	const TCHAR* operator*() const;
 	bool IsEmpty() const;
 	bool StartsWith(const TCHAR*) const;
@@ -162,16 +209,14 @@ struct FName
 };
 struct FText
 {
-	static FText GetEmpty();
+	static const FText& GetEmpty();
 	static FText FromString(const FString&);
 	template <class... A> static FText Format(FText, A...);
 	bool IsEmpty() const;
 	const FString& ToString() const;
 };
-#define LOCTEXT(Key, Text) DeclaredLoctext(Key, Text)
-#define NSLOCTEXT(Space, Key, Text) DeclaredLoctext(Key, Text)
-#define INVTEXT(Text) DeclaredLoctext("", Text)
-FText DeclaredLoctext(const char*, const char*);
+#define LOCTEXT(Key, Text) DeclaredLoctext(LOCTEXT_NAMESPACE, Key, Text)
+FText DeclaredLoctext(const char*, const char*, const char*);
 
 // Functions, delegates
 template <class> struct TFunction;
@@ -249,6 +294,12 @@ struct TSharedPtr
 	T& operator*() const;
 	T* operator->() const;
 	explicit operator bool() const;
+};
+template <class T>
+class TSharedFromThis
+{
+public:
+	TSharedRef<T> AsShared();
 };
 template <class T>
 struct TWeakPtr
@@ -403,7 +454,8 @@ enum EDeclaredVerbosity { Log, All, Warning, Error };
 #define DECLARE_LOG_CATEGORY_EXTERN(Name, ...) extern FDeclaredLogCategory Name
 #define DEFINE_LOG_CATEGORY(Name) FDeclaredLogCategory Name
 #define DEFINE_LOG_CATEGORY_STATIC(Name, ...) static FDeclaredLogCategory Name
-void DeclaredLog(FDeclaredLogCategory&, EDeclaredVerbosity, const TCHAR*, ...);
+template <class... A>
+void DeclaredLog(FDeclaredLogCategory&, EDeclaredVerbosity, TDeclaredFormat<std::type_identity_t<A>...>, const A&...) NEVER_RUN
 #define UE_LOG(Category, Verbosity, ...) DeclaredLog(Category, EDeclaredVerbosity::Verbosity, __VA_ARGS__)
 
 struct FCoreDelegates

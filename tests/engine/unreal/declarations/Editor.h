@@ -81,8 +81,10 @@ public:
 	virtual ~SWidget();
 	virtual int32 OnPaint(const FPaintArgs&, const FGeometry&, const FSlateRect&, FSlateWindowElementList&, int32,
 		const FWidgetStyle&, bool) const = 0;
-	virtual FVector2D ComputeDesiredSize(float) const = 0;
 	void SetCanTick(bool);
+
+protected:
+	virtual FVector2D ComputeDesiredSize(float) const = 0;
 };
 class SLeafWidget : public SWidget {};
 class SDeclaredWidget : public SWidget
@@ -90,6 +92,8 @@ class SDeclaredWidget : public SWidget
 public:
 	virtual int32 OnPaint(const FPaintArgs&, const FGeometry&, const FSlateRect&, FSlateWindowElementList&, int32,
 		const FWidgetStyle&, bool) const override;
+
+protected:
 	virtual FVector2D ComputeDesiredSize(float) const override;
 };
 struct FDeclaredSlot
@@ -240,6 +244,10 @@ struct FUIAction
 	FUIAction(FExecuteAction, FCanExecuteAction, FIsActionChecked);
 };
 enum class EUserInterfaceActionType { Button, ToggleButton };
+struct FToolMenuOwner
+{
+	FToolMenuOwner(void*);
+};
 struct FToolMenuEntry
 {
 	static FToolMenuEntry InitToolBarButton(const FName, const FUIAction&, const TAttribute<FText>&, const TAttribute<FText>&,
@@ -261,11 +269,11 @@ public:
 	UToolMenu* ExtendMenu(const FName);
 	static FDelegateHandle RegisterStartupCallback(const FSimpleMulticastDelegate::FDelegate&);
 	static void UnRegisterStartupCallback(const void*);
-	static void UnregisterOwner(const void*);
+	static void UnregisterOwner(FToolMenuOwner);
 };
 struct FToolMenuOwnerScoped
 {
-	explicit FToolMenuOwnerScoped(const void*);
+	FToolMenuOwnerScoped(const FToolMenuOwner);
 };
 struct ISettingsModule
 {
@@ -292,15 +300,24 @@ public:
 };
 extern UEditorEngine* GEditor;
 struct FObjectPreSaveContext {};
+struct FCoreUObjectDelegates
+{
+	static TDeclaredMulticast<UObject*, FObjectPreSaveContext> OnObjectPreSave;
+};
 struct FEditorDelegates
 {
-	static TDeclaredMulticast<UWorld*, FObjectPreSaveContext> PreSaveWorldWithContext;
+	static FSimpleMulticastDelegate OnDuplicateActorsBegin, OnEditCopyActorsBegin, OnEditCutActorsBegin;
 };
 class IAssetViewport
 {
 public:
-	void AddOverlayWidget(TSharedRef<SWidget>);
-	void RemoveOverlayWidget(TSharedRef<SWidget>);
+	virtual ~IAssetViewport();
+#if ENGINE_MINOR_VERSION >= 5
+	virtual void AddOverlayWidget(TSharedRef<SWidget>, int32 ZOrder = INDEX_NONE) = 0;
+#else
+	virtual void AddOverlayWidget(TSharedRef<SWidget>) = 0;
+#endif
+	virtual void RemoveOverlayWidget(TSharedRef<SWidget>) = 0;
 };
 struct FLevelEditorModule
 {

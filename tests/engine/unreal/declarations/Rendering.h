@@ -17,7 +17,8 @@ namespace ERHIFeatureLevel
 	enum Type { SM5 };
 }
 bool IsFeatureLevelSupported(EShaderPlatform, ERHIFeatureLevel::Type);
-struct FRHICommandListImmediate;
+struct FRHICommandList {};
+struct FRHICommandListImmediate : FRHICommandList {};
 struct FRHITexture;
 struct FTextureRHIRef
 {
@@ -27,10 +28,17 @@ struct FUpdateTextureRegion2D
 {
 	FUpdateTextureRegion2D(uint32, uint32, int32, int32, uint32, uint32);
 };
-struct FRHIGPUTextureReadback
+struct FRHIGPUMemoryReadback
+{
+	virtual ~FRHIGPUMemoryReadback();
+	bool IsReady();
+	virtual void* Lock(uint32) = 0;
+};
+struct FRHIGPUTextureReadback : FRHIGPUMemoryReadback
 {
 	FRHIGPUTextureReadback(FName);
-	bool IsReady();
+	void EnqueueCopy(FRHICommandList&, FRHITexture*);
+	void* Lock(uint32) override;
 	void* Lock(int32& OutRowPitchInPixels, int32* OutBufferHeight = nullptr);
 	void Unlock();
 };
@@ -41,7 +49,8 @@ struct TDeclaredEnqueue
 		requires std::is_invocable_v<F&, FRHICommandListImmediate&>
 	void operator()(F&&) const NEVER_RUN
 };
-#define ENQUEUE_RENDER_COMMAND(Name) TDeclaredEnqueue()
+// Two statements, as in the engine: the name is a type in the scope around it.
+#define ENQUEUE_RENDER_COMMAND(Name) struct Name##Name {}; TDeclaredEnqueue()
 
 // Render graph
 struct FRDGTextureDesc
@@ -52,6 +61,7 @@ struct FRDGTextureDesc
 struct FRDGTexture
 {
 	FRDGTextureDesc Desc;
+	FRHITexture* GetRHI() const;
 };
 struct FRDGTextureUAV;
 struct FRDGTextureSRV;
@@ -85,7 +95,10 @@ public:
 FRDGBufferRef CreateStructuredBuffer(FRDGBuilder&, const TCHAR*, uint32, uint32, const void*, uint64);
 FRDGTextureRef RegisterExternalTexture(FRDGBuilder&, FRHITexture*, const TCHAR*);
 void AddClearUAVPass(FRDGBuilder&, FRDGTextureUAVRef, float);
-void AddEnqueueCopyPass(FRDGBuilder&, FRHIGPUTextureReadback*, FRDGTextureRef);
+struct FRDGEventName {};
+template <class F>
+	requires std::is_invocable_v<F&, FRHICommandListImmediate&>
+void AddReadbackTexturePass(FRDGBuilder&, FRDGEventName&&, FRDGTextureRef, F&&) NEVER_RUN
 
 // Shaders
 struct FShaderCompilerEnvironment
@@ -135,21 +148,21 @@ struct FViewUniformShaderParameters;
 struct FGlobalShaderMap;
 FGlobalShaderMap* GetGlobalShaderMap(ERHIFeatureLevel::Type);
 template <class T>
-struct TShaderMapRef
+struct TShaderRef {};
+template <class T>
+struct TShaderMapRef : TShaderRef<T>
 {
 	TShaderMapRef(const FGlobalShaderMap*, typename T::FPermutationDomain);
 	bool IsValid() const;
 };
-struct FRDGEventName;
 #define RDG_EVENT_NAME(...) DeclaredEvent(__VA_ARGS__)
 FRDGEventName DeclaredEvent(const char*, ...) __attribute__((format(printf, 1, 2)));
-struct FRDGEventName {};
 struct FIntVector {};
 struct FComputeShaderUtils
 {
 	static FIntVector GetGroupCount(FIntPoint, int32);
 	template <class T>
-	static void AddPass(FRDGBuilder&, FRDGEventName&&, const TShaderMapRef<T>&, typename T::FParameters*, FIntVector);
+	static void AddPass(FRDGBuilder&, FRDGEventName&&, const TShaderRef<T>&, typename T::FParameters*, FIntVector);
 };
 
 // Views
@@ -178,12 +191,19 @@ public:
 class FViewport : public FRenderTarget {};
 struct FGameTime
 {
-	float GetWorldTimeSeconds() const;
-	float GetRealTimeSeconds() const;
+	double GetWorldTimeSeconds() const;
+	double GetRealTimeSeconds() const;
 };
+struct FEngineShowFlags
+{
+	uint32 HitProxies : 1;
+};
+enum ESceneCaptureSource : int { SCS_FinalColorLDR, SCS_Normal, SCS_BaseColor, SCS_FinalColorHDR, SCS_FinalToneCurveHDR };
 class FSceneViewFamily
 {
 public:
+	FEngineShowFlags EngineShowFlags;
+	ESceneCaptureSource SceneCaptureSource;
 	const FRenderTarget* RenderTarget;
 	FSceneInterface* Scene;
 	FGameTime Time;
@@ -223,6 +243,16 @@ struct FScreenPassTexture
 	static FScreenPassTexture CopyFromSlice(FRDGBuilder&, const FScreenPassTextureSlice&);
 };
 struct FScreenPassTextureSlice {};
+struct FScreenPassRenderTarget : FScreenPassTexture {};
+#if ENGINE_MINOR_VERSION >= 5
+struct FScreenPassViewInfo
+{
+	FScreenPassViewInfo(const FSceneView&);
+};
+void AddDrawTexturePass(FRDGBuilder&, const FScreenPassViewInfo&, FScreenPassTexture, FScreenPassRenderTarget);
+#else
+void AddDrawTexturePass(FRDGBuilder&, const FSceneView&, FScreenPassTexture, FScreenPassRenderTarget);
+#endif
 enum class EPostProcessMaterialInput { SceneColor };
 struct FPostProcessMaterialInputs
 {
@@ -232,15 +262,17 @@ struct FPostProcessMaterialInputs
 #else
 	FScreenPassTexture GetInput(EPostProcessMaterialInput) const;
 #endif
-	FScreenPassTexture ReturnUntouchedSceneColorForPostProcessing(FRDGBuilder&) const;
+	FScreenPassRenderTarget OverrideOutput;
 };
 struct FSceneViewExtensionContext
 {
 	FViewport* Viewport;
 	FSceneInterface* Scene;
 };
-struct FAutoRegister
+class FAutoRegister
 {
+	friend struct FSceneViewExtensions;
+	FAutoRegister() {}
 };
 using FAfterPassCallbackDelegate =
 	TDeclaredDelegate<FScreenPassTexture, FRDGBuilder&, const FSceneView&, const FPostProcessMaterialInputs&>;
@@ -248,13 +280,15 @@ using FAfterPassCallbackDelegateArray = TArray<FAfterPassCallbackDelegate>;
 class ISceneViewExtension
 {
 public:
-	enum class EPostProcessingPass : uint32 { SSRInput, MotionBlur, Tonemap, FXAA, VisualizeDepthOfField };
+	enum class EPostProcessingPass : uint32 { MotionBlur, Tonemap, FXAA };
 	virtual ~ISceneViewExtension();
 	virtual void SetupViewFamily(FSceneViewFamily&) = 0;
 	virtual void SetupView(FSceneViewFamily&, FSceneView&) = 0;
 	virtual void BeginRenderViewFamily(FSceneViewFamily&) = 0;
 #if ENGINE_MINOR_VERSION >= 5
 	virtual void SubscribeToPostProcessingPass(EPostProcessingPass, const FSceneView&, FAfterPassCallbackDelegateArray&, bool);
+	[[deprecated("no longer called")]] virtual void SubscribeToPostProcessingPass(
+		EPostProcessingPass, FAfterPassCallbackDelegateArray&, bool);
 #else
 	virtual void SubscribeToPostProcessingPass(EPostProcessingPass, FAfterPassCallbackDelegateArray&, bool);
 #endif
@@ -262,7 +296,7 @@ public:
 protected:
 	virtual bool IsActiveThisFrame_Internal(const FSceneViewExtensionContext&) const;
 };
-class FSceneViewExtensionBase : public ISceneViewExtension
+class FSceneViewExtensionBase : public ISceneViewExtension, public TSharedFromThis<FSceneViewExtensionBase>
 {
 public:
 	FSceneViewExtensionBase(const FAutoRegister&);
@@ -366,7 +400,6 @@ public:
 	void ResizeTarget(uint32, uint32);
 	FTextureRenderTargetResource* GameThread_GetRenderTargetResource();
 };
-enum ESceneCaptureSource { SCS_Normal, SCS_BaseColor };
 class USceneCaptureComponent2D : public USceneComponent
 {
 public:

@@ -15,6 +15,9 @@ public class Renderlift : ModuleRules
 #if UE_5_6_OR_LATER
 		CppCompileWarningSettings.ShadowVariableWarningLevel = WarningLevel.Off;
 		CppCompileWarningSettings.UndefinedIdentifierWarningLevel = WarningLevel.Off;
+#if UE_5_8_OR_LATER
+		CppCompileWarningSettings.UnreachableCodeWarningLevel = WarningLevel.Off;  // an error by default
+#endif
 #elif UE_5_5_OR_LATER
 		ShadowVariableWarningLevel = WarningLevel.Off;
 		UndefinedIdentifierWarningLevel = WarningLevel.Off;

@@ -10,8 +10,8 @@ public class RenderliftEditor : ModuleRules
 		CppStandard = CppStandardVersion.Cpp20;
 		PrivateDependencyModuleNames.AddRange(new string[]
 		{
-			"Core", "CoreUObject", "Engine", "InputCore", "LevelEditor", "Renderlift", "RenderCore", "RHI", "Settings", "Slate",
-			"SlateCore", "ToolMenus", "UnrealEd", "WorkspaceMenuStructure",
+			"Core", "CoreUObject", "EditorFramework", "Engine", "InputCore", "LevelEditor", "Renderlift", "RenderCore", "RHI",
+			"Settings", "Slate", "SlateCore", "ToolMenus", "UnrealEd", "WorkspaceMenuStructure",
 		});
 	}
 }

@@ -12,6 +12,7 @@
 #include "RenderliftLabelComponent.h"
 #include "RenderliftLog.h"
 #include "RenderliftNames.h"
+#include "Templates/TypeHash.h"
 
 #include <string>
 
@@ -52,6 +53,21 @@ namespace
 			}
 		}
 		return TOptional<FString>();
+	}
+
+	// Changes with each component that is registered or taken away. Their number would not do: a blueprint that is dragged
+	// about in the editor makes all of its components anew each time.
+	uint32 RegisteredComponents(const AActor& Actor)
+	{
+		uint32 Result = 0;
+		for (const UActorComponent* const Component : Actor.GetComponents())
+		{
+			if (Component && Component->IsRegistered())
+			{
+				Result ^= PointerHash(Component);
+			}
+		}
+		return Result;
 	}
 
 	// The engine's own setting, above what scalability and project files said.
@@ -122,10 +138,11 @@ void FRenderliftLabels::Scan(UWorld& World)
 	for (TActorIterator<AActor> Actor(&World); Actor; ++Actor)
 	{
 		// Levels have tens of thousands of actors, and hardly one of them changes.
-		int32& ComponentCount = Seen.FindOrAdd(*Actor, INDEX_NONE);
-		if (ComponentCount != Actor->GetComponents().Num())
+		const uint32 Now = RegisteredComponents(**Actor);
+		uint32& Then = Seen.FindOrAdd(*Actor, 0);
+		if (Then != Now)
 		{
-			ComponentCount = Actor->GetComponents().Num();
+			Then = Now;
 			AddActor(**Actor);
 		}
 	}
@@ -215,6 +232,7 @@ void FRenderliftLabels::Apply(FInstance& Instance, uint8 Stencil)
 		}
 		// Custom depth stays on once taken: switching it rebuilds the primitive's render state, a new value does not.
 		Part.bTaken = true;
+		bAnyTaken = true;
 		Primitive->SetRenderCustomDepth(true);
 		Primitive->SetCustomDepthStencilValue(Stencil);
 	}
@@ -222,6 +240,11 @@ void FRenderliftLabels::Apply(FInstance& Instance, uint8 Stencil)
 
 void FRenderliftLabels::Restore()
 {
+	if (!bAnyTaken)
+	{
+		return;	 // asked for by every object of a package that is saved
+	}
+	bAnyTaken = false;
 	for (FInstance& Instance : Instances)
 	{
 		for (FInstance::FPart& Part : Instance.Parts)

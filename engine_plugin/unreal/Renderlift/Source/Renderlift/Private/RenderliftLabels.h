@@ -60,14 +60,15 @@ private:
 	ERenderliftLabels Which;
 	FRenderliftStencils Stencils;
 	TMap<FString, uint32> ClassIds;
-	/** How many components each actor had when it was looked at. */
-	TMap<TWeakObjectPtr<AActor>, int32> Seen;
+	/** Which components each actor had when it was looked at, folded into a number. */
+	TMap<TWeakObjectPtr<AActor>, uint32> Seen;
 	/** By path; the instance id is the place plus 1. */
 	TMap<FString, int32> InstanceByPath;
 	TArray<FInstance> Instances;
 	TSet<TWeakObjectPtr<UPrimitiveComponent>> Known;
 	std::vector<renderlift::IdName> Names;
 	bool bNamesChanged = false;
+	bool bAnyTaken = false;
 	bool bToldUnlabelled = false;
 	/** What the values were last dealt for; nothing is touched while it stays. */
 	std::vector<FRenderliftIds> DealtFor;

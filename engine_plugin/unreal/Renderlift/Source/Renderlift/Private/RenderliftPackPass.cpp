@@ -65,6 +65,7 @@ public:
 		SHADER_PARAMETER(uint32, Shrink)
 		SHADER_PARAMETER(FVector2f, PictureSize)
 		SHADER_PARAMETER(FIntPoint, PictureMin)
+		SHADER_PARAMETER(uint32, PictureIsLinear)
 		SHADER_PARAMETER(FVector2f, DataSize)
 		SHADER_PARAMETER(FIntPoint, DataMin)
 		SHADER_PARAMETER(FVector2f, JitterPixels)
@@ -328,6 +329,7 @@ namespace RenderliftPackPass
 		Parameters->OutputSize = FUintVector2(uint32(Width), uint32(Height));
 		Parameters->PictureMin = Picture.ViewRect.Min;
 		Parameters->PictureTexture = Picture.Texture;
+		Parameters->PictureIsLinear = Pack.bPictureIsLinear ? 1 : 0;
 		SetCamera(*Parameters, Pack);
 		SetDataRectangle(*Parameters, View);
 		if (const FSceneTextureUniformParameters* Textures = What == Channel::rgb ? nullptr : TexturesOf(Inputs))

@@ -37,6 +37,8 @@ struct FRenderliftPack
 	RenderliftAxes::FUnrealView View;
 	const FRenderliftPreviousFrame* Previous = nullptr;	 // null: flow is not known
 	bool bMotionKnown = false;
+	/** Whether the picture holds linear light instead of sRGB: movie renders are left so. */
+	bool bPictureIsLinear = false;
 	FRenderliftStencils::FTable Stencils;
 	FTextureRenderTargetResource* CapturedNormal = nullptr;
 	FTextureRenderTargetResource* CapturedBaseColor = nullptr;

@@ -38,13 +38,19 @@ void FRenderliftReadback::Add(FRDGBuilder& GraphBuilder, renderlift::Channel Cha
 {
 	check(Filling && Filling->ChannelCount < renderlift::channel_count);
 	FChannelCopy& Copy = Filling->Channels[Filling->ChannelCount++];
-	// One staging texture serves a channel for the life of the set; the engine replaces it when the size changes.
-	if (!Copy.Staging || Copy.Channel != Channel)
+	// One staging texture serves a channel for as long as the frame's size stays: the engine makes it at the first copy
+	// and never again, whatever is copied into it later.
+	if (!Copy.Staging || Copy.Channel != Channel || Copy.Size != Filling->Frame.Size)
 	{
 		Copy.Staging = MakeUnique<FRHIGPUTextureReadback>(TEXT("Renderlift.Readback"));
 		Copy.Channel = Channel;
+		Copy.Size = Filling->Frame.Size;
 	}
-	AddEnqueueCopyPass(GraphBuilder, Copy.Staging.Get(), Texture);
+	// AddEnqueueCopyPass would do, but from 5.5 on it runs when it likes: Poll could still see the fence of the copy before.
+	// A pass with the immediate command list runs here, within the frame.
+	AddReadbackTexturePass(GraphBuilder, RDG_EVENT_NAME("Renderlift.Readback"), Texture,
+		[Staging = Copy.Staging.Get(), Texture](FRHICommandListImmediate& RHICmdList)
+		{ Staging->EnqueueCopy(RHICmdList, Texture->GetRHI()); });
 }
 
 void FRenderliftReadback::End()

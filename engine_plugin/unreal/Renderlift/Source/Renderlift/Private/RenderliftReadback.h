@@ -92,6 +92,7 @@ private:
 	{
 		TUniquePtr<FRHIGPUTextureReadback> Staging;
 		renderlift::Channel Channel = renderlift::Channel::rgb;
+		FIntPoint Size = FIntPoint::ZeroValue;
 		const void* Pixels = nullptr;
 		uint32 RowPitchBytes = 0;
 	};

@@ -2,18 +2,28 @@
 
 #include "RenderliftViewExtension.h"
 
+#include "Engine/EngineTypes.h"
 #include "PostProcess/PostProcessMaterialInputs.h"
 #include "RenderGraphBuilder.h"
 #include "RenderliftCapture.h"
 #include "SceneView.h"
+#include "ScreenPass.h"
 
 namespace
 {
-	// Captures of a capture, cube faces and orthographic views are no camera's picture.
+	// Captures of a capture, cube faces, orthographic views and what is drawn to find out what the mouse is over are no
+	// camera's picture. Mobile previews have neither our shaders nor our textures.
 	bool IsCameraView(const FSceneView& View)
 	{
 		return !View.bIsSceneCapture && !View.bIsReflectionCapture && !View.bIsPlanarReflection
-			&& View.IsPerspectiveProjection();
+			&& View.IsPerspectiveProjection() && !View.Family->EngineShowFlags.HitProxies
+			&& View.GetFeatureLevel() >= ERHIFeatureLevel::SM5;
+	}
+
+	// Movie renders leave the last step, light to sRGB, to whoever writes the file.
+	bool IsLinear(const FSceneViewFamily& Family)
+	{
+		return Family.SceneCaptureSource == SCS_FinalToneCurveHDR || Family.SceneCaptureSource == SCS_FinalColorHDR;
 	}
 }
 
@@ -61,8 +71,8 @@ void FRenderliftViewExtension::SubscribeToPostProcessingPass(
 void FRenderliftViewExtension::Subscribe(
 	EPostProcessingPass Pass, FAfterPassCallbackDelegateArray& InOutPassCallbacks, bool bIsPassEnabled)
 {
-	// Motion blur can be off; the tone mapper runs in every lit view.
-	if (Pass == EPostProcessingPass::Tonemap && bIsPassEnabled)
+	// Motion blur can be off; the tone mapper runs in every lit view. Where nothing is to be taken nothing is changed.
+	if (Pass == EPostProcessingPass::Tonemap && bIsPassEnabled && Pending)
 	{
 		InOutPassCallbacks.Add(
 			FAfterPassCallbackDelegate::CreateRaw(this, &FRenderliftViewExtension::AfterTonemap_RenderThread));
@@ -71,38 +81,32 @@ void FRenderliftViewExtension::Subscribe(
 
 void FRenderliftViewExtension::Request_RenderThread(FRenderliftRequest&& Request)
 {
-	// A request whose view was never drawn (unlit, minimised) is overtaken by the next one for the same target.
-	const int32 Overtaken =
-		Requests.IndexOfByPredicate([&Request](const FRenderliftRequest& Old) { return Old.Target == Request.Target; });
-	if (Overtaken != INDEX_NONE)
+	// A view is drawn before the next one is asked for, so a request that is still here never will be (unlit, minimised).
+	if (Pending)
 	{
-		Requests.RemoveAt(Overtaken);
 		Readback->Unreserve();
 	}
-	Requests.Add(MoveTemp(Request));
+	Pending = MoveTemp(Request);
 }
 
 FScreenPassTexture FRenderliftViewExtension::AfterTonemap_RenderThread(
 	FRDGBuilder& GraphBuilder, const FSceneView& View, const FPostProcessMaterialInputs& Inputs)
 {
-	const void* const Target = View.Family->RenderTarget;
-	const int32 Found =
-		Requests.IndexOfByPredicate([Target](const FRenderliftRequest& Request) { return Request.Target == Target; });
-	if (Found != INDEX_NONE && IsCameraView(View))
+	const FScreenPassTexture Picture = RenderliftEngineVersion::SceneColor(GraphBuilder, Inputs);
+	if (Pending && Pending->Target == View.Family->RenderTarget && IsCameraView(View) && Picture.IsValid())
 	{
-		const FRenderliftRequest Request = MoveTemp(Requests[Found]);
-		Requests.RemoveAt(Found);
-		const FScreenPassTexture Picture = RenderliftEngineVersion::SceneColor(GraphBuilder, Inputs);
-		if (Picture.IsValid())
-		{
-			Take_RenderThread(GraphBuilder, View, Inputs, Picture, Request);
-		}
-		else
-		{
-			Readback->Unreserve();
-		}
+		const FRenderliftRequest Request = MoveTemp(*Pending);
+		Pending.Reset();
+		Take_RenderThread(GraphBuilder, View, Inputs, Picture, Request);
 	}
-	return Inputs.ReturnUntouchedSceneColorForPostProcessing(GraphBuilder);
+	// Where this callback is the last step of all it must fill the screen itself. The engine has a function for that, but up
+	// to 5.4 it fills nothing: the screen stays black or stands still.
+	if (Inputs.OverrideOutput.IsValid() && Picture.IsValid())
+	{
+		AddDrawTexturePass(GraphBuilder, View, Picture, Inputs.OverrideOutput);
+		return Inputs.OverrideOutput;
+	}
+	return Picture;
 }
 
 void FRenderliftViewExtension::Take_RenderThread(FRDGBuilder& GraphBuilder, const FSceneView& View,
@@ -113,6 +117,7 @@ void FRenderliftViewExtension::Take_RenderThread(FRDGBuilder& GraphBuilder, cons
 	Pack.View = RenderliftPackPass::ReadView(
 		View, PictureSize, RenderliftAxes::ShrinkTo(PictureSize.X, Request.MaxWidth));
 	Pack.Stencils = Request.Stencils;
+	Pack.bPictureIsLinear = IsLinear(*View.Family);
 	Pack.CapturedNormal = Request.CapturedNormal;
 	Pack.CapturedBaseColor = Request.CapturedBaseColor;
 

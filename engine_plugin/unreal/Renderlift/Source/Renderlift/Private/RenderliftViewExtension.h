@@ -41,7 +41,7 @@ public:
 		Capture = nullptr;
 	}
 
-	/** The next view drawn to the request's target is taken. Render thread. */
+	/** The next view drawn to the request's target is taken; an older request is forgotten. Render thread. */
 	void Request_RenderThread(FRenderliftRequest&& Request);
 
 	//~ ISceneViewExtension
@@ -71,7 +71,7 @@ private:
 
 	// Render thread.
 	TSharedRef<FRenderliftReadback> Readback;
-	TArray<FRenderliftRequest> Requests;
+	TOptional<FRenderliftRequest> Pending;
 	TOptional<FRenderliftPreviousFrame> Previous;
 	int64 NextIndex = 0;
 };

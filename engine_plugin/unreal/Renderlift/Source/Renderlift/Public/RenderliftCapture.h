@@ -98,7 +98,7 @@ public:
 
 	FRenderliftStatus Status() const;
 
-	/** Gives primitives their own custom depth settings back until the next tick, e.g. while a level is saved. */
+	/** Gives primitives their own custom depth settings back until the next tick, e.g. before one is saved. */
 	void RestoreLabels();
 
 	FRenderliftOnPicture OnPicture;

@@ -7,13 +7,22 @@
 #include "Misc/MessageDialog.h"
 #include "SceneViewExtension.h"
 #include "UObject/ObjectSaveContext.h"
+#include "UObject/UObjectGlobals.h"
 #include "UnrealClient.h"
+
+#include <array>
 
 #define LOCTEXT_NAMESPACE "Renderlift"
 
 namespace
 {
 	constexpr double CapturePatienceSeconds = 30.0;	 // for the bridge to write the last frames
+
+	std::array<FSimpleMulticastDelegate*, 3> CopyingDelegates()
+	{
+		return {&FEditorDelegates::OnDuplicateActorsBegin, &FEditorDelegates::OnEditCopyActorsBegin,
+			&FEditorDelegates::OnEditCutActorsBegin};
+	}
 
 	FText RealtimeOwner()
 	{
@@ -26,9 +35,14 @@ FRenderliftEditorSession::FRenderliftEditorSession()
 	FRenderliftCapture& Capture = FRenderliftCapture::Get();
 	StoppedHandle = Capture.OnStopped.AddRaw(this, &FRenderliftEditorSession::OnStopped);
 	Capture.KeepWaiting = [this](const FText& Why) { return KeepWaiting(Why); };
-	// What a level saves is its own custom depth, not ours.
-	SaveHandle = FEditorDelegates::PreSaveWorldWithContext.AddLambda(
-		[](UWorld*, FObjectPreSaveContext) { FRenderliftCapture::Get().RestoreLabels(); });
+	// What is saved or copied has its own custom depth, not ours. Objects, because actors may be packages of their own,
+	// saved without their level.
+	SaveHandle = FCoreUObjectDelegates::OnObjectPreSave.AddLambda(
+		[](UObject*, FObjectPreSaveContext) { FRenderliftCapture::Get().RestoreLabels(); });
+	for (FSimpleMulticastDelegate* const Copying : CopyingDelegates())
+	{
+		Copying->AddRaw(this, &FRenderliftEditorSession::BeforeCopy);
+	}
 }
 
 FRenderliftEditorSession::~FRenderliftEditorSession()
@@ -37,7 +51,11 @@ FRenderliftEditorSession::~FRenderliftEditorSession()
 	Capture.Stop();
 	Capture.OnStopped.Remove(StoppedHandle);
 	Capture.KeepWaiting = nullptr;
-	FEditorDelegates::PreSaveWorldWithContext.Remove(SaveHandle);
+	FCoreUObjectDelegates::OnObjectPreSave.Remove(SaveHandle);
+	for (FSimpleMulticastDelegate* const Copying : CopyingDelegates())
+	{
+		Copying->RemoveAll(this);
+	}
 }
 
 void FRenderliftEditorSession::Toggle(ERenderliftMode Mode)
@@ -97,6 +115,11 @@ void FRenderliftEditorSession::ReleaseViewports()
 		}
 	}
 	LiveViewports.Empty();
+}
+
+void FRenderliftEditorSession::BeforeCopy()
+{
+	FRenderliftCapture::Get().RestoreLabels();
 }
 
 void FRenderliftEditorSession::OnStopped(const FText& Why)

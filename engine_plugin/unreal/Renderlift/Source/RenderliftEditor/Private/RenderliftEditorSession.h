@@ -1,6 +1,6 @@
 // Copyright The Renderlift authors. SPDX-License-Identifier: Apache-2.0
-// What the editor adds to a capture: which viewport, redrawn without pause, without gizmos, and labels out of saved
-// levels.
+// What the editor adds to a capture: which viewport, redrawn without pause, without gizmos, and labels out of what is
+// saved or copied.
 
 #pragma once
 
@@ -30,6 +30,7 @@ private:
 	static const FViewport* CurrentViewport();
 	void MakeViewportsLive();
 	void ReleaseViewports();
+	void BeforeCopy();
 	void OnStopped(const FText& Why);
 	bool KeepWaiting(const FText& Why);
 

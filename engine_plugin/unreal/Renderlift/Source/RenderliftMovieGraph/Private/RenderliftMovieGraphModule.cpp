@@ -6,6 +6,7 @@
 #include "Engine/World.h"
 #include "Graph/MovieGraphBlueprintLibrary.h"
 #include "Graph/MovieGraphConfig.h"
+#include "Graph/MovieGraphDataTypes.h"
 #include "Graph/MovieGraphPipeline.h"
 #include "Modules/ModuleManager.h"
 #include "MoviePipelineQueue.h"
