@@ -56,6 +56,8 @@ namespace UnrealBuildTool
 		public string ModuleDirectory = "";
 		public List<string> PrivateIncludePaths = new List<string>();
 		public List<string> PublicSystemIncludePaths = new List<string>();
+		public List<string> PrivateDefinitions = new List<string>();
+		public List<string> PublicSystemLibraries = new List<string>();
 		public List<string> PublicAdditionalLibraries = new List<string>();
 		public List<string> PublicRuntimeLibraryPaths = new List<string>();
 		public List<string> PublicDelayLoadDLLs = new List<string>();

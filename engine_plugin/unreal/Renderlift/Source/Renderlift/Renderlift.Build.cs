@@ -36,6 +36,11 @@ public class Renderlift : ModuleRules
 		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "include"));
 		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "src"));
 		PrivateIncludePaths.Add(Path.Combine(CoreDirectory, "third_party", "xxhash"));
+		if (Target.Platform == UnrealTargetPlatform.Win64)
+		{
+			PrivateDefinitions.Add("_CRT_SECURE_NO_WARNINGS");
+			PublicSystemLibraries.Add("ws2_32.lib");  // the core's own sockets
+		}
 
 		PublicDependencyModuleNames.AddRange(new string[] { "Core", "CoreUObject", "Engine", "DeveloperSettings" });
 		PrivateDependencyModuleNames.AddRange(new string[] { "Projects", "RenderCore", "Renderer", "RHI", "RenderliftZmq" });

@@ -12,6 +12,12 @@ public class RenderliftZmq : ModuleRules
 		PublicSystemIncludePaths.Add(Path.Combine(ModuleDirectory, "include"));
 
 		string LibraryDirectory = Path.Combine(ModuleDirectory, "lib", Target.Platform.ToString());
+		if (!Directory.Exists(LibraryDirectory))
+		{
+			throw new BuildException(
+				"Renderlift: libzmq for {0} is not in {1}. Make the plugin anew: assemble.py --platform {0}",
+				Target.Platform, LibraryDirectory);
+		}
 		if (Target.Platform == UnrealTargetPlatform.Win64)
 		{
 			PublicAdditionalLibraries.AddRange(Directory.GetFiles(LibraryDirectory, "*.lib"));
