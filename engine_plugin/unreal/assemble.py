@@ -3,9 +3,9 @@
 
     python engine_plugin/unreal/assemble.py --engine 5.6 --out MyProject/Plugins
 
-The result is one folder, Renderlift, that builds in any project of that engine version. Needs nothing but Python and
-what makes libzmq: on Linux CMake and g++, on Windows vcpkg. On Linux `--platform Win64 Linux` makes it for both, with
-mingw-w64 and llvm, so that one machine serves a studio.
+The result is one folder, Renderlift, that builds in any project of that engine version. Needs nothing but Python
+and what makes libzmq: on Linux CMake and g++, on Windows vcpkg. On Linux `--platform Win64 Linux` makes it for
+both, with mingw-w64 and llvm, so that one machine serves a studio.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def install_with_vcpkg() -> Path:
     root = Path(os.environ.get("VCPKG_ROOT") or (Path(found).parent if found else ""))
     if not (root / ".vcpkg-root").is_file():
         sys.exit(
-            "No vcpkg to get libzmq from. Install it and run this again (the one inside Visual Studio does not do):\n"
+            "No vcpkg to get libzmq from. Install it and run this again (Visual Studio's own does not do):\n"
             "  git clone https://github.com/microsoft/vcpkg C:/vcpkg\n"
             "  C:/vcpkg/bootstrap-vcpkg.bat\n"
             "  set VCPKG_ROOT=C:/vcpkg\n"
@@ -204,10 +204,10 @@ def main() -> None:
     parser.add_argument("--engine", required=True, choices=ENGINES, help="the Unreal version it is made for")
     parser.add_argument("--out", required=True, type=Path, help="a project's Plugins folder")
     parser.add_argument(
-        "--platform", nargs="+", choices=PLATFORMS, help="what it runs on (default: this machine's)"
+        "--platform", nargs="+", choices=PLATFORMS, help="default: this machine's"
     )
     parser.add_argument(
-        "--libzmq", type=Path, help="a built libzmq for Windows, e.g. vcpkg's installed/x64-windows"
+        "--libzmq", type=Path, help="one for Windows, e.g. vcpkg's installed/x64-windows"
     )
     parser.add_argument("--build", type=Path, default=CORE / "build" / "unreal", help="where libzmq is built")
     arguments = parser.parse_args()

@@ -141,7 +141,7 @@ def test_vcpkg_is_asked_for_libzmq_where_it_is_installed(
     script = runpy.run_path(str(plugin.folder.parent / "assemble.py"))
     root = tmp_path / "vcpkg"
     monkeypatch.setenv("VCPKG_ROOT", str(root))
-    with pytest.raises(SystemExit, match="git clone https://github.com/microsoft/vcpkg"):
+    with pytest.raises(SystemExit, match=r"git clone .*microsoft/vcpkg"):
         script["install_with_vcpkg"]()
     root.mkdir()
     (root / ".vcpkg-root").touch()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
-# What the engine's own compilers make errors of, and that every override says so: one that fits nothing then fails here.
+# What the engine makes errors of; and every override must say so, then one that fits nothing fails here.
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wsuggest-override", "-Wunreachable-code-aggressive"]
 WARNINGS += ["-Wno-unused-parameter", "-Wno-undefined-inline", "-Wno-unused-function"]
 

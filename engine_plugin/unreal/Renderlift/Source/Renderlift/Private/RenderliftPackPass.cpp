@@ -2,7 +2,6 @@
 
 #include "RenderliftPackPass.h"
 
-#include "DataDrivenShaderPlatformInfo.h"
 #include "FXRenderingUtils.h"
 #include "GlobalShader.h"
 #include "HAL/IConsoleManager.h"
@@ -10,23 +9,33 @@
 #include "RenderGraphBuilder.h"
 #include "RenderGraphUtils.h"
 #include "RenderliftEngineVersion.h"
+#include "RenderliftPackShader.h"
 #include "SceneTexturesConfig.h"
 #include "SceneView.h"
 #include "ScreenPass.h"
-#include "ShaderParameterStruct.h"
 #include "TextureResource.h"
 
 using renderlift::Channel;
 
 namespace
 {
-	constexpr int32 GroupSide = 8;
 	constexpr int32 Unknown = -1;
 
 	int32 SettingOr(const TCHAR* Name, int32 Otherwise)
 	{
 		const IConsoleVariable* Variable = IConsoleManager::Get().FindConsoleVariable(Name);
 		return Variable ? Variable->GetInt() : Otherwise;
+	}
+
+	// Substrate has a layout of its own, and later versions can fill the ordinary G-buffer instead (format 0). In doubt it
+	// is its own: scene captures are right either way.
+	bool AsksForPlainGBuffer()
+	{
+		const int32 Format = SettingOr(TEXT("r.Substrate.GBufferFormat"), Unknown);
+		const int32 ProjectFormat = SettingOr(TEXT("r.Substrate.ProjectGBufferFormat"), Unknown);
+		const bool bSaysOrdinary = FMath::Max(Format, ProjectFormat) == 0;
+		const bool bOwnLayout = SettingOr(TEXT("r.Substrate"), 0) != 0 && !bSaysOrdinary;
+		return !bOwnLayout && SettingOr(TEXT("r.ForwardShading"), 0) == 0;
 	}
 
 	const FSceneTextureUniformParameters* TexturesOf(const FPostProcessMaterialInputs& Inputs)
@@ -47,78 +56,6 @@ namespace
 			float(Matrix[Index * 4 + 3]));
 	}
 }
-
-class FRenderliftPackCS : public FGlobalShader
-{
-public:
-	DECLARE_GLOBAL_SHADER(FRenderliftPackCS);
-	SHADER_USE_PARAMETER_STRUCT(FRenderliftPackCS, FGlobalShader);
-
-	class FChannel : SHADER_PERMUTATION_INT("RENDERLIFT_CHANNEL", 8);
-	class FFromGBuffer : SHADER_PERMUTATION_BOOL("RENDERLIFT_FROM_GBUFFER");
-	using FPermutationDomain = TShaderPermutationDomain<FChannel, FFromGBuffer>;
-
-	BEGIN_SHADER_PARAMETER_STRUCT(FParameters, )
-		SHADER_PARAMETER_STRUCT_REF(FViewUniformShaderParameters, View)
-		SHADER_PARAMETER_STRUCT_INCLUDE(FSceneTextureShaderParameters, SceneTextures)
-		SHADER_PARAMETER(FUintVector2, OutputSize)
-		SHADER_PARAMETER(uint32, Shrink)
-		SHADER_PARAMETER(FVector2f, PictureSize)
-		SHADER_PARAMETER(FIntPoint, PictureMin)
-		SHADER_PARAMETER(uint32, PictureIsLinear)
-		SHADER_PARAMETER(FVector2f, DataSize)
-		SHADER_PARAMETER(FIntPoint, DataMin)
-		SHADER_PARAMETER(FVector2f, JitterPixels)
-		SHADER_PARAMETER(FVector2f, BufferSizeInverse)
-		SHADER_PARAMETER(float, DepthNumerator)
-		SHADER_PARAMETER(float, DepthOffset)
-		SHADER_PARAMETER(FVector4f, CameraFromImage)
-		SHADER_PARAMETER_ARRAY(FVector4f, CameraFromWorld, [3])
-		SHADER_PARAMETER_ARRAY(FVector4f, PreviousFromImage, [4])
-		SHADER_PARAMETER(uint32, FlowKnown)
-		SHADER_PARAMETER(uint32, MotionKnown)
-		SHADER_PARAMETER(FVector2f, SurfaceSize)
-		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, PictureTexture)
-		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, DepthTexture)
-		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, CustomDepthTexture)
-		SHADER_PARAMETER_RDG_TEXTURE_SRV(Texture2D<uint2>, CustomStencilTexture)
-		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, VelocityTexture)
-		SHADER_PARAMETER_RDG_TEXTURE(Texture2D, SurfaceTexture)
-		SHADER_PARAMETER_RDG_BUFFER_SRV(StructuredBuffer<uint2>, StencilTable)
-		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float4>, OutColour)
-		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float4>, OutNormal)
-		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float>, OutDepth)
-		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<uint>, OutId)
-		SHADER_PARAMETER_RDG_TEXTURE_UAV(RWTexture2D<float2>, OutFlow)
-	END_SHADER_PARAMETER_STRUCT()
-
-	static bool ReadsGBuffer(Channel What)
-	{
-		return What == Channel::normal || What == Channel::albedo || What == Channel::material;
-	}
-
-	static bool ShouldCompilePermutation(const FGlobalShaderPermutationParameters& Parameters)
-	{
-		if (!IsFeatureLevelSupported(Parameters.Platform, ERHIFeatureLevel::SM5))
-		{
-			return false;
-		}
-		const FPermutationDomain Permutation(Parameters.PermutationId);
-		const Channel What = Channel(Permutation.Get<FChannel>());
-		if (Permutation.Get<FFromGBuffer>())
-		{
-			return ReadsGBuffer(What) && RenderliftPackPass::HasPlainGBuffer();
-		}
-		return What != Channel::material;
-	}
-
-	static void ModifyCompilationEnvironment(
-		const FGlobalShaderPermutationParameters& Parameters, FShaderCompilerEnvironment& OutEnvironment)
-	{
-		FGlobalShader::ModifyCompilationEnvironment(Parameters, OutEnvironment);
-		OutEnvironment.SetDefine(TEXT("RENDERLIFT_GROUP"), GroupSide);
-	}
-};
 
 IMPLEMENT_GLOBAL_SHADER(FRenderliftPackCS, "/Plugin/Renderlift/Private/RenderliftPack.usf", "MainCS", SF_Compute);
 
@@ -249,13 +186,9 @@ namespace RenderliftPackPass
 
 	bool HasPlainGBuffer()
 	{
-		// Substrate has a layout of its own, and later versions can fill the ordinary G-buffer instead (format 0). In doubt
-		// it is its own: scene captures are right either way.
-		const int32 Format = SettingOr(TEXT("r.Substrate.GBufferFormat"), Unknown);
-		const int32 ProjectFormat = SettingOr(TEXT("r.Substrate.ProjectGBufferFormat"), Unknown);
-		const bool bSaysOrdinary = FMath::Max(Format, ProjectFormat) == 0;
-		const bool bOwnLayout = SettingOr(TEXT("r.Substrate"), 0) != 0 && !bSaysOrdinary;
-		return !bOwnLayout && SettingOr(TEXT("r.ForwardShading"), 0) == 0;
+		// Settings of a project: they cannot change while it runs.
+		static const bool bPlain = AsksForPlainGBuffer();
+		return bPlain;
 	}
 
 	bool CanPack(Channel What, const FPostProcessMaterialInputs& Inputs, const FRenderliftPack& Pack)
@@ -354,7 +287,7 @@ namespace RenderliftPackPass
 		Permutation.Set<FRenderliftPackCS::FFromGBuffer>(FRenderliftPackCS::ReadsGBuffer(What) && !Captured);
 		const TShaderMapRef<FRenderliftPackCS> Shader(GetGlobalShaderMap(View.GetFeatureLevel()), Permutation);
 		FComputeShaderUtils::AddPass(GraphBuilder, RDG_EVENT_NAME("Renderlift.Pack %d", int32(What)), Shader, Parameters,
-			FComputeShaderUtils::GetGroupCount(FIntPoint(Width, Height), GroupSide));
+			FComputeShaderUtils::GetGroupCount(FIntPoint(Width, Height), FRenderliftPackCS::GroupSide));
 		return Output;
 	}
 }
