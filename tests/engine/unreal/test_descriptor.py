@@ -95,6 +95,38 @@ def test_every_header_comes_from_a_module_that_the_build_file_names(plugin: Any,
             assert known[header] in named, f"{module}.Build.cs lacks {known[header]} for {header}"
 
 
+def code_of(file: Path) -> str:
+    """Without comments, texts, includes and what is merely declared to exist."""
+    skipped = r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|^#include[^\n]*"
+    text = re.sub(skipped, "", file.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^\s*(class|struct) \w+;$", "", text, flags=re.MULTILINE)
+
+
+def included(plugin: Any, file: Path, seen: set[str]) -> set[str]:
+    """What a file includes, itself or through our own headers."""
+    ours = {header.name: header for header in plugin.files(".h")}
+    for header in INCLUDE.findall(file.read_text()):
+        if header not in seen:
+            seen.add(header)
+            if header in ours:
+                included(plugin, ours[header], seen)
+    return seen
+
+
+def test_every_file_includes_what_it_uses_of_the_engine(plugin: Any) -> None:
+    rows = (plugin.declarations / "symbols.txt").read_text().splitlines()
+    header_of = {name: line.split()[0] for line in rows if line[:1] != "#" for name in line.split()[1:]}
+    # A header may name by declaration alone what only its .cpp looks into.
+    missing = [
+        f"{file.name}: {header} for {name}"
+        for file in plugin.files(".cpp")
+        for code, found in [(code_of(file), included(plugin, file, set()))]
+        for name, header in header_of.items()
+        if header not in found and re.search(rf"\b{name}\b", code)
+    ]
+    assert not missing, "\n".join(missing)
+
+
 def test_only_the_runtime_module_sees_the_core(plugin: Any) -> None:
     files = [file for file in plugin.files(".h", ".cpp") if '"renderlift/' in file.read_text()]
     assert {plugin.module_of(file) for file in files} == {"Renderlift"}

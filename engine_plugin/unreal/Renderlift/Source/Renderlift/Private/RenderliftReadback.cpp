@@ -3,6 +3,7 @@
 #include "RenderliftReadback.h"
 
 #include "HAL/PlatformProcess.h"
+#include "RenderGraphBuilder.h"
 #include "RenderGraphUtils.h"
 #include "RenderingThread.h"
 #include "RenderliftPackPass.h"

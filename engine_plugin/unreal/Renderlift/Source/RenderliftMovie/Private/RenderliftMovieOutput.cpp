@@ -8,11 +8,13 @@
 #include "MoviePipelineBlueprintLibrary.h"
 #include "MoviePipelineHighResSetting.h"
 #include "MoviePipelinePrimaryConfig.h"
+#include "MovieRenderPipelineDataTypes.h"
 #include "RenderliftCapture.h"
 #include "RenderliftMovieLog.h"
 #include "SceneInterface.h"
 #include "SceneView.h"
 #include "SceneViewExtension.h"
+#include "UObject/WeakObjectPtr.h"
 
 DEFINE_LOG_CATEGORY(LogRenderliftMovie);
 

@@ -8,6 +8,7 @@
 #include "Graph/MovieGraphConfig.h"
 #include "Graph/MovieGraphDataTypes.h"
 #include "Graph/MovieGraphPipeline.h"
+#include "Logging/LogMacros.h"
 #include "Modules/ModuleManager.h"
 #include "MoviePipelineQueue.h"
 #include "MovieRenderPipelineDataTypes.h"
@@ -17,6 +18,7 @@
 #include "SceneView.h"
 #include "SceneViewExtension.h"
 #include "UObject/UObjectIterator.h"
+#include "UObject/WeakObjectPtr.h"
 
 DEFINE_LOG_CATEGORY_STATIC(LogRenderliftMovieGraph, Log, All);
 
