@@ -43,7 +43,7 @@ using ANSICHAR = char;
 // A function that is handed a lambda needs a body, for nobody else could write one.
 #define NEVER_RUN { __builtin_trap(); }
 #define UE_SOURCE_LOCATION TEXT("")
-#define INDEX_NONE (-1)
+enum { INDEX_NONE = -1 };
 #define check(X) ((void)(X))
 #define UTF8_TO_TCHAR(X) DeclaredTchar(X)
 #define TCHAR_TO_UTF8(X) DeclaredUtf8(X)

@@ -70,7 +70,7 @@ void URenderliftMovieOutput::SetupForPipelineImpl(UMoviePipeline* InPipeline)
 		// The queue renders without a viewport; so do scene captures, which the capture itself leaves out.
 		return Pipeline.IsValid() && !Context.Viewport && Context.Scene && Context.Scene->GetWorld() == Pipeline->GetWorld();
 	};
-	Source.EngineTimeNs = [Pipeline, LastFrame = INDEX_NONE](const FSceneViewFamily& Family) mutable
+	Source.EngineTimeNs = [Pipeline, LastFrame = int32(INDEX_NONE)](const FSceneViewFamily& Family) mutable
 	{ return Pipeline.IsValid() ? TimeOfNewFrame(*Pipeline, Family, LastFrame) : TOptional<int64>(); };
 	FText Problem;
 	if (!FRenderliftCapture::Get().Start(Source, Problem))

@@ -124,7 +124,7 @@ private:
 		{
 			return Weak.IsValid() && !Context.Viewport && Context.Scene && Context.Scene->GetWorld() == Weak->GetWorld();
 		};
-		Source.EngineTimeNs = [Weak, LastFrame = INDEX_NONE](const FSceneViewFamily& Family) mutable
+		Source.EngineTimeNs = [Weak, LastFrame = int32(INDEX_NONE)](const FSceneViewFamily& Family) mutable
 		{ return Weak.IsValid() ? TimeOfNewFrame(*Weak, Family, LastFrame) : TOptional<int64>(); };
 		FText Problem;
 		bOurs = FRenderliftCapture::Get().Start(Source, Problem);
