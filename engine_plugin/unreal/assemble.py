@@ -203,12 +203,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", required=True, choices=ENGINES, help="the Unreal version it is made for")
     parser.add_argument("--out", required=True, type=Path, help="a project's Plugins folder")
-    parser.add_argument(
-        "--platform", nargs="+", choices=PLATFORMS, help="default: this machine's"
-    )
-    parser.add_argument(
-        "--libzmq", type=Path, help="one for Windows, e.g. vcpkg's installed/x64-windows"
-    )
+    parser.add_argument("--platform", nargs="+", choices=PLATFORMS, help="default: this machine's")
+    parser.add_argument("--libzmq", type=Path, help="one for Windows, e.g. vcpkg's installed/x64-windows")
     parser.add_argument("--build", type=Path, default=CORE / "build" / "unreal", help="where libzmq is built")
     arguments = parser.parse_args()
     here = "Win64" if arguments.libzmq or sys.platform == "win32" else "Linux"

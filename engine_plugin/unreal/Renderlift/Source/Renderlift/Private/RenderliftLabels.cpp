@@ -207,9 +207,10 @@ std::vector<FRenderliftIds> FRenderliftLabels::ByImportance() const
 {
 	std::vector<FRenderliftIds> Result;
 	std::vector<FRenderliftIds> OutOfView;
+	const bool bAllFit = Instances.Num() <= int32(FRenderliftStencils::Room);
 	for (const FInstance& Instance : Instances)
 	{
-		const bool bInView = Instance.Parts.ContainsByPredicate(
+		const bool bInView = bAllFit || Instance.Parts.ContainsByPredicate(
 			[](const FInstance::FPart& Part)
 			{
 				const UPrimitiveComponent* const Primitive = Part.Primitive.Get();

@@ -7,7 +7,7 @@
 
 namespace
 {
-	constexpr std::size_t Room = 255;
+	constexpr std::size_t Room = FRenderliftStencils::Room;
 
 	// How many from the front get a value of their own, so that the classes of the rest find room behind them.
 	std::size_t CountWithOwnValue(const std::vector<FRenderliftIds>& Instances)

@@ -35,6 +35,9 @@ public:
 	// about to be drawn. An instance keeps its value for as long as it stays among those that fit.
 	void Deal(const std::vector<FRenderliftIds>& Instances);
 
+	// Up to so many instances the order of importance makes no difference.
+	static constexpr std::size_t Room = 255;
+
 	// 0 for an instance that has none.
 	uint8_t ValueOf(uint32_t Instance) const;
 
