@@ -392,6 +392,8 @@ struct FMath
 	template <class T> static T Max(T, T);
 	template <class T> static T Min(T, T);
 	template <class T> static T Clamp(T, T, T);
+	static double Atan(double);
+	static double RadiansToDegrees(double);
 };
 struct FLinearColor
 {

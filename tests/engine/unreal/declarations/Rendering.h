@@ -407,6 +407,7 @@ public:
 	ESceneCaptureSource CaptureSource;
 	bool bCaptureEveryFrame, bCaptureOnMovement, bUseCustomProjectionMatrix;
 	FMatrix CustomProjectionMatrix;
+	float FOVAngle;
 	void CaptureSceneDeferred();
 };
 class ASceneCapture2D : public AActor

@@ -103,7 +103,10 @@ void FRenderliftSurfaceCapture::Aim(const FSurface& Surface, const FSceneView& V
 	}
 	USceneCaptureComponent2D* const Component = Surface.Actor->GetCaptureComponent2D();
 	Component->SetWorldLocationAndRotation(View.ViewLocation, View.ViewRotation);
-	Component->CustomProjectionMatrix = RenderliftEngineVersion::ProjectionWithoutJitter(View.ViewMatrices);
+	const FMatrix Projection = RenderliftEngineVersion::ProjectionWithoutJitter(View.ViewMatrices);
+	Component->CustomProjectionMatrix = Projection;
+	// What is worth drawing at which detail is still decided by the angle.
+	Component->FOVAngle = float(FMath::RadiansToDegrees(2.0 * FMath::Atan(1.0 / Projection.M[0][0])));
 	// Drawn when the renderer begins the view family that is being set up, so before it and in the same frame.
 	Component->CaptureSceneDeferred();
 }

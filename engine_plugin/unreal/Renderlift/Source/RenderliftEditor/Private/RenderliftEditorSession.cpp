@@ -3,6 +3,8 @@
 #include "RenderliftEditorSession.h"
 
 #include "Editor.h"
+#include "Engine/World.h"
+#include "GameFramework/Actor.h"
 #include "LevelEditorViewport.h"
 #include "Misc/MessageDialog.h"
 #include "SceneViewExtension.h"
@@ -35,10 +37,16 @@ FRenderliftEditorSession::FRenderliftEditorSession()
 	FRenderliftCapture& Capture = FRenderliftCapture::Get();
 	StoppedHandle = Capture.OnStopped.AddRaw(this, &FRenderliftEditorSession::OnStopped);
 	Capture.KeepWaiting = [this](const FText& Why) { return KeepWaiting(Why); };
-	// What is saved or copied has its own custom depth, not ours. Objects, because actors may be packages of their own,
+	// What is saved or copied has its own custom depth, not ours. Actors too, because they may be packages of their own,
 	// saved without their level.
 	SaveHandle = FCoreUObjectDelegates::OnObjectPreSave.AddLambda(
-		[](UObject*, FObjectPreSaveContext) { FRenderliftCapture::Get().RestoreLabels(); });
+		[](UObject* Object, FObjectPreSaveContext)
+		{
+			if (Object && (Object->IsA<UWorld>() || Object->IsA<AActor>()))
+			{
+				FRenderliftCapture::Get().RestoreLabels();
+			}
+		});
 	for (FSimpleMulticastDelegate* const Copying : CopyingDelegates())
 	{
 		Copying->AddRaw(this, &FRenderliftEditorSession::BeforeCopy);
