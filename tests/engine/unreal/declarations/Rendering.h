@@ -204,6 +204,7 @@ class FSceneViewFamily
 public:
 	FEngineShowFlags EngineShowFlags;
 	ESceneCaptureSource SceneCaptureSource;
+	TArray<const class FSceneView*> Views;
 	const FRenderTarget* RenderTarget;
 	FSceneInterface* Scene;
 	FGameTime Time;

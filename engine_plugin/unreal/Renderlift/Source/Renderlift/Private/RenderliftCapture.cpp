@@ -164,6 +164,10 @@ bool FRenderliftCapture::Tick(float)
 {
 	PollOnRenderThread(Readback);
 	TakePictures();
+	if (UWorld* const World = Source.World.Get())
+	{
+		Labels->Update(*World);
+	}
 	if (Source.Mode == ERenderliftMode::Capture)
 	{
 		const FText Failure = Session->Failure();
@@ -216,8 +220,15 @@ void FRenderliftCapture::WaitForRoom()
 	}
 }
 
-void FRenderliftCapture::PrepareView(FSceneViewFamily& Family, FSceneView& View)
+bool FRenderliftCapture::WasAsked(const FSceneViewFamily& Family) const
 {
+	return AskedTarget == Family.RenderTarget && AskedFrame == GFrameCounter;
+}
+
+void FRenderliftCapture::PrepareView(const FSceneViewFamily& Family, const FSceneView& View)
+{
+	AskedTarget = Family.RenderTarget;
+	AskedFrame = GFrameCounter;
 	if (ChosenTarget && ChosenFrame == GFrameCounter)
 	{
 		return;	 // the first view of a family is the camera; another one is a second player
@@ -249,7 +260,7 @@ void FRenderliftCapture::PrepareView(FSceneViewFamily& Family, FSceneView& View)
 	Surfaces->Request(Family, View, Source.Mode == ERenderliftMode::Preview ? Settings.PreviewWidth : 0);
 }
 
-void FRenderliftCapture::BeginFamily(FSceneViewFamily& Family)
+void FRenderliftCapture::BeginFamily(const FSceneViewFamily& Family)
 {
 	if (!ChosenTarget || ChosenTarget != Family.RenderTarget)
 	{

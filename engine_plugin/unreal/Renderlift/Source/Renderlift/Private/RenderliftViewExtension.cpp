@@ -48,10 +48,17 @@ void FRenderliftViewExtension::SetupView(FSceneViewFamily& InViewFamily, FSceneV
 
 void FRenderliftViewExtension::BeginRenderViewFamily(FSceneViewFamily& InViewFamily)
 {
-	if (Capture)
+	if (!Capture)
 	{
-		Capture->BeginFamily(InViewFamily);
+		return;
 	}
+	// Some versions of the movie graph set their views up without a word to extensions.
+	const FSceneView* const View = InViewFamily.Views.Num() > 0 ? InViewFamily.Views[0] : nullptr;
+	if (View && IsCameraView(*View) && !Capture->WasAsked(InViewFamily))
+	{
+		Capture->PrepareView(InViewFamily, *View);
+	}
+	Capture->BeginFamily(InViewFamily);
 }
 
 #if RENDERLIFT_SUBSCRIBE_HAS_VIEW

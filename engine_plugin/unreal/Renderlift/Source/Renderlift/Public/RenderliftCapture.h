@@ -6,6 +6,7 @@
 #include "CoreMinimal.h"
 #include "Templates/Function.h"
 #include "Templates/SharedPointer.h"
+#include "UObject/WeakObjectPtr.h"
 
 class FRenderliftLabels;
 class FRenderliftReadback;
@@ -14,6 +15,7 @@ class FRenderliftSurfaceCapture;
 class FRenderliftViewExtension;
 class FSceneViewFamily;
 class FSceneView;
+class UWorld;
 struct FSceneViewExtensionContext;
 
 /** Preview: the newest frame wins, the engine never waits. Capture: every frame arrives on the bridge's disk. */
@@ -36,6 +38,8 @@ struct FRenderliftSource
 	 * once for each wanted view family. Without it every frame is taken, at its world's time.
 	 */
 	TFunction<TOptional<int64>(const FSceneViewFamily&)> EngineTimeNs;
+	/** Labelled from the start, so that ids are there when the first frame is taken. Unset: with the first frame. */
+	TWeakObjectPtr<UWorld> World;
 };
 
 /** How the connection does, for a status line. */
@@ -117,8 +121,10 @@ private:
 	void WaitForRoom();
 	void TakePictures();
 	/** From the view extension, before a view is drawn. */
-	void PrepareView(FSceneViewFamily& Family, FSceneView& View);
-	void BeginFamily(FSceneViewFamily& Family);
+	void PrepareView(const FSceneViewFamily& Family, const FSceneView& View);
+	/** Whether PrepareView was called for this family. */
+	bool WasAsked(const FSceneViewFamily& Family) const;
+	void BeginFamily(const FSceneViewFamily& Family);
 
 	FRenderliftSource Source;
 	TSharedPtr<FRenderliftSession> Session;
@@ -127,7 +133,10 @@ private:
 	TUniquePtr<FRenderliftLabels> Labels;
 	TUniquePtr<FRenderliftSurfaceCapture> Surfaces;
 	FTSTicker::FDelegateHandle Ticker;
-	/** What the view being set up is drawn to, if it is to be captured, and in which engine frame that was decided. */
+	/** What the view last set up is drawn to, and in which engine frame. */
+	const void* AskedTarget = nullptr;
+	uint64 AskedFrame = 0;
+	/** The same, if it is to be captured. */
 	const void* ChosenTarget = nullptr;
 	uint64 ChosenFrame = 0;
 	TOptional<int64> ChosenTimeNs;

@@ -64,6 +64,7 @@ void URenderliftMovieOutput::SetupForPipelineImpl(UMoviePipeline* InPipeline)
 	FRenderliftSource Source;
 	Source.Mode = ERenderliftMode::Capture;
 	Source.Session = Session;
+	Source.World = InPipeline->GetWorld();
 	const TWeakObjectPtr<UMoviePipeline> Pipeline = InPipeline;
 	Source.Wants = [Pipeline](const FSceneViewExtensionContext& Context)
 	{

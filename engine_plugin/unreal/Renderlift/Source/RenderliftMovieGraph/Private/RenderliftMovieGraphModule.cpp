@@ -120,6 +120,7 @@ private:
 		const TWeakObjectPtr<UMovieGraphPipeline> Weak = &Pipeline;
 		FRenderliftSource Source;
 		Source.Mode = ERenderliftMode::Capture;
+		Source.World = Pipeline.GetWorld();
 		Source.Wants = [Weak](const FSceneViewExtensionContext& Context)
 		{
 			return Weak.IsValid() && !Context.Viewport && Context.Scene && Context.Scene->GetWorld() == Weak->GetWorld();
