@@ -128,6 +128,7 @@ def run(context: Any, source: str, channel: str, textures: dict[str, Array], uni
         "DataSize": (WIDTH, HEIGHT),
         "DataMin": (0, 0),
         "JitterPixels": (0.0, 0.0),
+        "CustomJitterPixels": (0.0, 0.0),
         "SurfaceSize": (WIDTH, HEIGHT),
         "DepthNumerator": 0.01 * NEAR_CM,
         "DepthOffset": 0.0,
@@ -275,6 +276,20 @@ def test_ids_are_those_of_the_surface_that_is_seen(context: Any, glsl: Any) -> N
         ids = run(context, glsl(channel), channel, textures, {})[..., 0]
         assert (ids[:, :10] == value).all()
         assert (ids[:, 10:] == 0).all()
+
+
+@pytest.mark.parametrize(("custom_jitter", "first"), [((0.6, 0.0), 9), ((0.0, 0.0), 10)])
+def test_ids_are_found_where_custom_depth_is_drawn_with_jitter_and_where_it_is_drawn_without(
+    context: Any, glsl: Any, custom_jitter: tuple[float, float], first: int
+) -> None:
+    labelled = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    labelled[:, 10:] = NEAR_CM / 500
+    textures = {"DepthTexture": np.full((HEIGHT, WIDTH, 1), NEAR_CM / 500, np.float32)}
+    textures |= {"CustomDepthTexture": labelled, "CustomStencilTexture": np.full((HEIGHT, WIDTH, 2), 7, np.uint8)}
+    uniforms = {"JitterPixels": (0.6, 0.0), "CustomJitterPixels": custom_jitter}
+    ids = run(context, glsl("class_id"), "class_id", textures, uniforms)[..., 0]
+    assert (ids[:, first:] == 70).all()
+    assert (ids[:, :first] == 0).all()
 
 
 @pytest.mark.parametrize("shrink", [1, 3])

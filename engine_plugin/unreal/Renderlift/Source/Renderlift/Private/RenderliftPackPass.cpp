@@ -272,6 +272,9 @@ namespace RenderliftPackPass
 		if (What == Channel::class_id || What == Channel::instance_id)
 		{
 			Parameters->StencilTable = UploadStencils(GraphBuilder, Pack.Stencils);
+			// Often switched off, so that outlines made of it stand still.
+			const bool bJitters = SettingOr(TEXT("r.CustomDepthTemporalAAJitter"), 1) != 0;
+			Parameters->CustomJitterPixels = bJitters ? Parameters->JitterPixels : FVector2f(0.0f, 0.0f);
 		}
 		FTextureRenderTargetResource* const Captured = CapturedSurface(What, Pack);
 		if (Captured)

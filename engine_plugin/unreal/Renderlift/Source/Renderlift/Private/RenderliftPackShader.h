@@ -35,6 +35,7 @@ public:
 		SHADER_PARAMETER(FVector2f, DataSize)
 		SHADER_PARAMETER(FIntPoint, DataMin)
 		SHADER_PARAMETER(FVector2f, JitterPixels)
+		SHADER_PARAMETER(FVector2f, CustomJitterPixels)
 		SHADER_PARAMETER(FVector2f, BufferSizeInverse)
 		SHADER_PARAMETER(float, DepthNumerator)
 		SHADER_PARAMETER(float, DepthOffset)
