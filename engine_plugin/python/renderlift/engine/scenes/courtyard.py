@@ -261,7 +261,7 @@ def _carpet(rng: Rng) -> Thing:
     border = ((inset > 7) & (inset < 12)) | ((inset > 15) & (inset < 17))
     y, x = np.mgrid[0:n, 0:n]
     diamonds = (np.abs((x % 24) - 12) + np.abs((y % 24) - 12) < 5) & (inset > 22)
-    pattern = textures.mix(weave, (0.68, 0.58, 0.42), (border | diamonds).astype(np.float64) * 0.9)
+    pattern = textures.mix(weave.colour, (0.68, 0.58, 0.42), (border | diamonds).astype(np.float64) * 0.9)
     return (solid("carpet", "rug", meshes.with_unit_uvs(box(2.7, 2.1, 0.012)), pattern, roughness=0.95),)
 
 

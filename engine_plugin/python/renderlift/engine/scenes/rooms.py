@@ -18,6 +18,7 @@ from renderlift.engine.scenes import (
 from renderlift.engine.scenes.camera_paths import FPS, Points
 from renderlift.engine.scenes.colours import Rng, any_colour
 from renderlift.engine.scenes.meshes import block, pose
+from renderlift.engine.scenes.textures import Texture
 from renderlift.engine.scenes.things import placed, solid
 
 REFLECTANCE = 0.45  # of a furnished room, on average
@@ -129,7 +130,9 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
     return result, area
 
 
-def _window_wall(rng: Rng, length: float, h: float, t: float, texture: FloatArray) -> tuple[things.Thing, float]:
+def _window_wall(
+    rng: Rng, length: float, h: float, t: float, texture: FloatArray | Texture
+) -> tuple[things.Thing, float]:
     """A wall with an open window: no pane, so that the light inside is clean."""
     width = min(float(rng.uniform(1.0, 2.6)), length - 1.2)
     middle = float(rng.uniform(-1, 1)) * (length - width - 1.0) / 2
