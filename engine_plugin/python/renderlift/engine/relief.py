@@ -20,15 +20,19 @@ def heights_m(material: Material) -> FloatArray:
 
 
 def slopes(heights: FloatArray) -> FloatArray:
-    """(h, w, 2): what the heights gain along u and along v per repeat of the texture, at texel centres."""
+    """(h, w, 2): what the surface of `refined` gains along u and v per repeat of the texture, at texel centres."""
     height, width = heights.shape
-    along_u = (np.roll(heights, -1, 1) - np.roll(heights, 1, 1)) * (width / 2)
-    along_v = (np.roll(heights, -1, 0) - np.roll(heights, 1, 0)) * (height / 2)
-    return np.stack([along_u, along_v], -1).astype(np.float32)
+    return np.stack([_slope(heights, 1) * (width / 2), _slope(heights, 0) * (height / 2)], -1).astype(np.float32)
+
+
+def _slope(heights: FloatArray, axis: int) -> FloatArray:
+    across = 1 - axis
+    smooth = (np.roll(heights, 1, across) + 4 * heights + np.roll(heights, -1, across)) / 6
+    return np.roll(smooth, -1, axis) - np.roll(smooth, 1, axis)
 
 
 def refined(heights: FloatArray, size: int) -> FloatArray:
-    """The same heights on (size, size) texels, through Catmull and Rom's curve, whose slopes are those of `slopes`.
+    """The smooth surface (size, size) that the heights stand for: a uniform cubic B-spline.
 
     A path tracer that takes the slope of bilinear heights sees a facet per texel; these are too small to see.
     """
@@ -41,10 +45,10 @@ def _refined(heights: FloatArray, size: int) -> FloatArray:
     first = np.floor(at).astype(int)
     t = (at - first)[:, None]
     weights: tuple[NDArray[np.float64], ...] = (
-        t * (-0.5 + t * (1 - 0.5 * t)),
-        1 + t * t * (-2.5 + 1.5 * t),
-        t * (0.5 + t * (2 - 1.5 * t)),
-        t * t * (-0.5 + 0.5 * t),
+        (1 - t) ** 3 / 6,
+        (4 + t * t * (3 * t - 6)) / 6,
+        (1 + 3 * t * (1 + t * (1 - t))) / 6,
+        t**3 / 6,
     )
     parts = (heights[(first + k - 1) % len(heights)] * weight for k, weight in enumerate(weights))
     return np.asarray(sum(parts), np.float32)
