@@ -56,7 +56,9 @@ def drawn(scene: Scene, *, size: tuple[int, int] = SIZE) -> dict[Channel, NDArra
 
 
 def degrees_between(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    cosine = (one.astype(np.float64) * other).sum(-1)
+    # Half floats are up to 1e-4 too short, which arccos would take for most of a degree.
+    lengths = np.linalg.norm(one.astype(np.float64), axis=-1) * np.linalg.norm(other.astype(np.float64), axis=-1)
+    cosine = (one.astype(np.float64) * other).sum(-1) / np.maximum(lengths, 1e-9)
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
@@ -102,7 +104,8 @@ def test_engine_and_path_tracer_bend_the_normals_of_all_six_sides_alike(eye: tup
     flat = replace(scene, objects=(replace(cube, material=replace(cube.material, relief=None)),))
     bent = degrees_between(channels[Channel.NORMAL], drawn(flat, size=(256, 448))[Channel.NORMAL])[on]
     assert on.mean() > 0.1 and bent.mean() > 4
-    assert off.mean() < 1.25  # what the facets of the path tracer's heights make of a rough brick
+    # Between texels the GPU blends slopes linearly, the path tracer follows the spline.
+    assert off.mean() < 1.2
 
 
 def test_curved_surfaces_and_their_insides_bend_alike_too() -> None:
@@ -112,7 +115,7 @@ def test_curved_surfaces_and_their_insides_bend_alike_too() -> None:
     channels, traced = drawn(scene, size=(256, 448)), traced_normals(scene, 256, 448)
     on = channels[Channel.INSTANCE_ID][..., 0] == 1
     facing = np.where((channels[Channel.NORMAL].astype(float) * traced).sum(-1, keepdims=True) < 0, -traced, traced)
-    assert np.mean(degrees_between(channels[Channel.NORMAL], facing)[on]) < 1.2
+    assert np.mean(degrees_between(channels[Channel.NORMAL], facing)[on]) < 1
 
 
 def test_the_side_of_a_bump_that_faces_the_sun_is_brighter_in_both_pictures() -> None:
@@ -132,7 +135,7 @@ def test_the_side_of_a_bump_that_faces_the_sun_is_brighter_in_both_pictures() ->
             assert np.corrcoef(picture.mean(-1)[on], facing_sun)[0, 1] > 0.95
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("room", 10), ("courtyard", 12)])
+@pytest.mark.parametrize(("kind", "seed"), [("room", 10), ("workshop", 900_005)])
 def test_relief_changes_light_and_normals_and_nothing_else(kind: str, seed: int) -> None:
     scene = random_scene(seed, frames=1, kind=kind)
     smooth = tuple(replace(item, material=replace(item.material, relief=None)) for item in scene.objects)

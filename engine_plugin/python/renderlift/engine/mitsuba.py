@@ -163,21 +163,19 @@ def _guides() -> Any:
     """An integrator that gives albedo and, relief and all, the shading normal in the world: 3 + 3 channels."""
     mi = _mitsuba()
 
-    class Guides(mi.SamplingIntegrator):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(mi.Properties())
-            # Where a material bends the shading normal, and all do, it comes in the frame of the smooth surface.
-            self.inner = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,bent:sh_normal"})
+    # Where a material bends the shading normal, and all do, it comes in the frame of the smooth surface.
+    inner = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,bent:sh_normal"})
 
+    class Guides(mi.SamplingIntegrator):  # type: ignore[misc, name-defined]
         def sample(self, scene: Any, sampler: Any, ray: Any, medium: Any = None, active: Any = True) -> Any:
-            color, valid, (*albedo, x, y, z) = self.inner.sample(scene, sampler, ray, medium, active)
+            color, valid, (*albedo, x, y, z) = inner.sample(scene, sampler, ray, medium, active)
             normal = scene.ray_intersect(ray, active).to_world(mi.Vector3f(x, y, z))
             return color, valid, [*albedo, normal.x, normal.y, normal.z]
 
         def aov_names(self) -> list[str]:
             return ["albedo.R", "albedo.G", "albedo.B", "normal.X", "normal.Y", "normal.Z"]
 
-    return Guides()
+    return Guides(mi.Properties())
 
 
 def _mean(mi: Any, loaded: Any, integrator: Any, samples: int, seed: int, brightest: float) -> FloatArray:

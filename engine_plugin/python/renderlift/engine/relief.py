@@ -28,7 +28,7 @@ def slopes(heights: FloatArray) -> FloatArray:
 def _slope(heights: FloatArray, axis: int) -> FloatArray:
     across = 1 - axis
     smooth = (np.roll(heights, 1, across) + 4 * heights + np.roll(heights, -1, across)) / 6
-    return np.roll(smooth, -1, axis) - np.roll(smooth, 1, axis)
+    return np.asarray(np.roll(smooth, -1, axis) - np.roll(smooth, 1, axis), np.float32)
 
 
 def refined(heights: FloatArray, size: int) -> FloatArray:

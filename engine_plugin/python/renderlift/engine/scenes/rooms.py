@@ -1,5 +1,7 @@
 """Furnished rooms: walls with windows, furniture, plants, lamps."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from renderlift.engine.scene import FloatArray, Lamp, Scene, SceneObject
@@ -68,7 +70,7 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
     """Floor, ceiling and four walls, and the area of their windows in square metres."""
     t = 0.2
     wood = colours.wood_colour(rng)
-    floors = [
+    floors: list[Callable[[], FloatArray | Texture]] = [
         lambda: textures.planks(rng, wood),
         lambda: textures.tiles(rng, any_colour(rng, 0.3, 0.75), any_colour(rng, 0.1, 0.7)),
         lambda: textures.terrazzo(rng, any_colour(rng, 0.4, 0.7), any_colour(rng), 128),
