@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from renderlift.engine.relief import heights_m, slopes
 from renderlift.engine.scene import Mesh, Scene, image_from_camera, object_pose
 from renderlift.engine.scenes import (
     GENERATOR,
@@ -72,6 +73,22 @@ def test_colours_are_what_real_surfaces_reflect(scene: Scene) -> None:
         assert base.min() >= 0 and base.max() <= 0.96, item.name
 
 
+def test_reliefs_are_millimetres_high_and_of_many_strengths() -> None:
+    materials = [item.material for item in random_scene(11, frames=2, kind="courtyard").objects]
+    rough = [material for material in materials if material.relief is not None]
+    assert len(rough) > 0.3 * len(materials)
+    spans_m = [float(np.ptp(heights_m(material))) for material in rough]
+    assert min(spans_m) > 1e-4 and max(spans_m) < 0.06
+    steepness = [float(np.sqrt(np.square(slopes(heights_m(material))).mean())) for material in rough]
+    assert max(steepness) > 2 * min(steepness)
+
+
+def test_joints_lie_deeper_than_what_they_join() -> None:
+    brick = textures.brick(np.random.default_rng(0), (0.4, 0.1, 0.1), mortar=(0.1, 0.1, 0.9))
+    is_mortar = brick.colour[..., 2] > brick.colour[..., 0]
+    assert brick.height[is_mortar].mean() < brick.height[~is_mortar].mean() - 0.003
+
+
 def test_every_object_has_its_own_name_and_a_class(scene: Scene) -> None:
     names = [item.name for item in scene.objects]
     assert len(set(names)) == len(names)
@@ -114,6 +131,7 @@ def test_a_seed_gives_the_same_scene_again() -> None:
         assert np.array_equal(a.mesh.positions, b.mesh.positions)
         assert np.array_equal(a.material.base_color, b.material.base_color)
         assert np.array_equal(a.world_from_object, b.world_from_object)
+        assert np.array_equal(heights_m(a.material), heights_m(b.material))
     assert np.array_equal(one.world_from_camera, two.world_from_camera)
     assert one.exposure == two.exposure
     assert not np.array_equal(one.world_from_camera, other.world_from_camera)
@@ -125,7 +143,7 @@ def test_seeds_look_as_they_did_when_their_generator_was_numbered(seed: int, loo
     light = round(sum(float(item.material.base_color.mean()) for item in scene.objects), 2)
     where = round(float(np.abs(scene.world_from_camera).sum()), 2)
     seen = (scene.tags["kind"], len(scene.objects), light, where, round(scene.exposure, 3))
-    assert (GENERATOR, seen) == (1, looks), "raise scenes.GENERATOR: datasets of two generators must not mix"
+    assert (GENERATOR, seen) == (2, looks), "raise scenes.GENERATOR: datasets of two generators must not mix"
 
 
 def test_kinds_kept_for_tests_never_come_by_chance() -> None:
@@ -206,8 +224,10 @@ def test_an_arch_opens_the_wall_where_it_says() -> None:
 def test_textures_tile_without_a_seam() -> None:
     rng = np.random.default_rng(0)
     for picture in (
-        textures.wood(rng, (0.4, 0.3, 0.2)),
-        textures.stone(rng, (0.4, 0.4, 0.4)),
+        textures.wood(rng, (0.4, 0.3, 0.2)).colour,
+        textures.stone(rng, (0.4, 0.4, 0.4)).colour,
+        textures.stone(rng, (0.4, 0.4, 0.4)).height,
+        textures.plaster(rng, (0.4, 0.4, 0.4)).height,
         textures.noise(rng, 64),
     ):
         inside = np.abs(np.diff(picture, axis=0)).mean()

@@ -35,6 +35,10 @@ class Material:
     metallic: float = 0.0
     emission: tuple[float, float, float] = (0.0, 0.0, 0.0)  # radiance, linear
     opacity: float = 1.0  # below 1: thin see-through, e.g. a window pane
+    # Heights (h, w) above the mesh, which only bend the light: joints, grain, dents. They lie on it as the
+    # base colour does, and stand out along its normals.
+    relief: FloatArray | None = None
+    relief_m: float = 1.0  # what a height of 1 is in metres
 
 
 @dataclass(frozen=True)

@@ -50,18 +50,6 @@ layout(location = 0) out vec4 color;
 
 const float PI = 3.14159265;
 
-// Anisotropic by hand: Mesa's software renderer takes seconds over its own on one edge-on triangle.
-vec3 base_color() {
-  vec2 along = dFdx(uv), across = dFdy(uv);
-  if (dot(along, along) < dot(across, across)) { vec2 swap = along; along = across; across = swap; }
-  float ratio = sqrt(dot(along, along) / max(dot(across, across), 1e-12));
-  if (ratio < 1.5) return texture(p3d_Texture0, uv).rgb;
-  vec3 sum = vec3(0.0);
-  for (int i = 0; i < 4; ++i)
-    sum += textureGrad(p3d_Texture0, uv + along * (float(i) - 1.5) / 4.0, along / min(ratio, 4.0), across).rgb;
-  return sum / 4.0;
-}
-
 float sun_visible(vec3 n) {
   // Looked up a little off the surface, or the surface would shadow itself.
   vec3 shadow = (u_shadow_from_world * vec4(world + 2.0 * u_shadow_texel * n, 1.0)).xyz * 0.5 + 0.5;
@@ -88,15 +76,17 @@ vec3 reflected(vec3 base, vec3 n, vec3 view, vec3 light) {
 }
 
 void main() {
-  vec3 base = base_color();
+  vec3 base = sharp_texel(p3d_Texture0, uv);
   vec3 view = normalize(p3d_ViewMatrixInverse[3].xyz - world);
   vec3 n = normalize(mat3(p3d_ViewMatrixInverse) * (p3d_NormalMatrix * normal));
-  if (dot(n, view) < 0.0) n = -n;
+  float side = dot(n, view) < 0.0 ? -1.0 : 1.0;
+  vec3 smooth_n = side * n;
+  n = side * bent_normal(n, world, uv);
 
   vec3 radiance = u_emission * (gl_FrontFacing ? 1.0 : 0.0);
   radiance += base * mix(u_ambient_down, u_ambient_up, 0.5 + 0.5 * n.z);
   if (dot(n, u_sun_direction) > 0.0)
-    radiance += sun_visible(n) * u_sun_irradiance * reflected(base, n, view, u_sun_direction);
+    radiance += sun_visible(smooth_n) * u_sun_irradiance * reflected(base, n, view, u_sun_direction);
 #if LAMPS
   for (int i = 0; i < LAMPS; ++i) {
     vec3 to_lamp = u_lamps[3 * i].xyz - world;
@@ -133,7 +123,7 @@ SHADOW_FRAGMENT = "void main() {}"
 
 def game_shader(lamps: int) -> Any:
     """Draws one material under the sun, `lamps` lamps and an ambient."""
-    return shaders.compile_glsl(VERTEX, TONE + FRAGMENT, defines=f"#define LAMPS {lamps}")
+    return shaders.compile_glsl(VERTEX, TONE + shaders.RELIEF + FRAGMENT, defines=f"#define LAMPS {lamps}")
 
 
 def sky_shader() -> Any:

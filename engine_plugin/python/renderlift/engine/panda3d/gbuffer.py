@@ -11,6 +11,7 @@ from renderlift.engine.panda3d.backdrop import add_backdrop
 from renderlift.engine.panda3d.gl import Plane
 from renderlift.engine.panda3d.panda import GraphicsOutput, NodePath, close_buffer, core, open_buffer
 from renderlift.engine.panda3d.shaders import ABOVE_EVERYTHING
+from renderlift.engine.panda3d.textures import flat_relief
 
 TARGETS = (np.uint8, np.uint8, np.float32, np.float32)  # in the order of shaders.py
 
@@ -118,6 +119,7 @@ class GBuffer:
         state.setShader(shaders.gbuffer_shader(), ABOVE_EVERYTHING)
         state.setShaderInput("u_labels", core.LVecBase4f(0))
         state.setShaderInput("u_surface", core.LVecBase4f(1, 0, 0, 0))
+        state.setShaderInput("u_relief", flat_relief())
         state.setShaderInput("u_motion", core.LMatrix4f.identMat())
         state.setShaderInput("u_view", self._view)
         state.setShaderInput("u_previous_image_from_eye", self._previous_image_from_eye)

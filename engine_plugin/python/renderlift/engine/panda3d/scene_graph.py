@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from renderlift.bridge.frame import Frame
 from renderlift.engine.panda3d.axes import (
@@ -32,6 +31,8 @@ from renderlift.engine.panda3d.panda import (
     open_buffer,
 )
 from renderlift.engine.panda3d.shadow import MOVING, STILL, SunShadow, no_shadow
+from renderlift.engine.panda3d.textures import color_texture, flat_relief, relief_texture
+from renderlift.engine.relief import heights_m
 from renderlift.engine.scene import Lamp, Material, Mesh, Scene, SceneObject, class_ids, object_pose
 
 LAMP_CLASS = "lamp"
@@ -132,15 +133,19 @@ def scene_lens(scene: Scene, output: GraphicsOutput) -> Any:
 def _add_objects(world: NodePath, scene: Scene) -> list[tuple[SceneObject, NodePath]]:
     geoms: dict[int, Any] = {}  # by identity: many objects share one mesh, many one texture
     textures: dict[int, Texture] = {}
+    reliefs: dict[tuple[int, float], Texture] = {}
     nodes: list[tuple[SceneObject, NodePath]] = []
     for i, item in enumerate(scene.objects):
         mesh, base_color = item.mesh, item.material.base_color
         if id(mesh) not in geoms:
             geoms[id(mesh)] = _geom(mesh)
         if id(base_color) not in textures:
-            textures[id(base_color)] = _texture(base_color)
+            textures[id(base_color)] = color_texture(base_color)
+        relief = (id(item.material.relief), item.material.relief_m)
+        if item.material.relief is not None and relief not in reliefs:
+            reliefs[relief] = relief_texture(heights_m(item.material))
         node = _add(world, item.name, item.class_name, i + 1, geoms[id(mesh)])
-        _dress(node, item.material, textures[id(base_color)])
+        _dress(node, item.material, textures[id(base_color)], reliefs.get(relief))
         node.setMat(panda_matrix(object_pose(item, 0)))
         node.hide(STILL if item.world_from_object.ndim == 3 else MOVING)
         nodes.append((item, node))
@@ -151,7 +156,7 @@ def _add_lamps(world: NodePath, scene: Scene, first_id: int) -> None:
     white = np.ones((1, 1, 3), np.float32)
     for i, lamp in enumerate(scene.lamps):
         node = _add(world, f"lamp_{i}", LAMP_CLASS, first_id + i, _geom(_lamp_mesh(lamp)))
-        _dress(node, Material(white, roughness=1.0, emission=lamp.radiance), _texture(0 * white))
+        _dress(node, Material(white, roughness=1.0, emission=lamp.radiance), color_texture(0 * white))
         node.setMat(panda_matrix(lamp.world_from_lamp))
         node.hide(MOVING)
 
@@ -167,12 +172,13 @@ def _add(world: NodePath, name: str, class_name: str, instance_id: int, geom: An
     return node
 
 
-def _dress(node: NodePath, material: Material, texture: Texture) -> None:
+def _dress(node: NodePath, material: Material, texture: Texture, relief: Texture | None = None) -> None:
     panda_material = core.Material()
     panda_material.setRoughness(material.roughness)
     panda_material.setMetallic(material.metallic)
     node.setMaterial(panda_material)
     node.setTexture(texture)
+    node.setShaderInput("u_relief", relief or flat_relief())
     node.setShaderInput("u_material", core.LVecBase4f(material.roughness, material.metallic, material.opacity, 0))
     node.setShaderInput("u_emission", core.LVecBase3f(*material.emission))
     if material.opacity == 1:
@@ -202,20 +208,6 @@ def _lamp_mesh(lamp: Lamp) -> Mesh:
     corners = np.array([[-x, -y, 0], [-x, y, 0], [x, y, 0], [x, -y, 0]], np.float32)
     down = np.tile(np.array([0, 0, -1], np.float32), (4, 1))
     return Mesh(corners, down, np.zeros((4, 2), np.float32), np.array([[0, 1, 2], [0, 2, 3]], np.int32))
-
-
-def _texture(base_color: NDArray[np.float32]) -> Texture:
-    """A linear texture; half floats, so that albedo stays right to 1/255 in the dark too."""
-    height, width = base_color.shape[:2]
-    texture = core.Texture("base_color")
-    texture.setup2dTexture(width, height, core.Texture.THalfFloat, core.Texture.FRgb16)
-    # Rows stay in order: the first row is at v = 0, which our meshes call the top.
-    texture.setRamImage(np.ascontiguousarray(base_color[..., ::-1].astype(np.float16)).tobytes())
-    texture.setWrapU(core.SamplerState.WMRepeat)
-    texture.setWrapV(core.SamplerState.WMRepeat)
-    texture.setMinfilter(core.SamplerState.FTLinearMipmapLinear)
-    texture.setMagfilter(core.SamplerState.FTLinear)
-    return texture
 
 
 def _light(world: NodePath, scene: Scene, shadow: SunShadow | None) -> None:

@@ -54,6 +54,37 @@ vec2 flow_of(vec4 eye_before) {
 }
 """
 
+# Shared by the G-buffer and our game look. Derivatives of position and texture coordinates hold for a whole
+# triangle, so there is no need of tangents, and mirrored coordinates come out right.
+RELIEF = """
+uniform sampler2D u_relief;  // what the height gains along u and v per repeat, metres; one texel = no relief
+
+// Anisotropic by hand: Mesa's software renderer takes seconds over its own on one edge-on triangle.
+vec3 sharp_texel(sampler2D picture, vec2 uv) {
+  vec2 along = dFdx(uv), across = dFdy(uv);
+  if (dot(along, along) < dot(across, across)) { vec2 swap = along; along = across; across = swap; }
+  float ratio = sqrt(dot(along, along) / max(dot(across, across), 1e-12));
+  if (ratio < 1.5) return texture(picture, uv).rgb;
+  vec3 sum = vec3(0.0);
+  for (int i = 0; i < 4; ++i)
+    sum += textureGrad(picture, uv + along * (float(i) - 1.5) / 4.0, along / min(ratio, 4.0), across).rgb;
+  return sum / 4.0;
+}
+
+// The unit normal n of a surface, bent by the relief on it; point and n in one space.
+vec3 bent_normal(vec3 n, vec3 point, vec2 uv) {
+  vec3 point_x = dFdx(point), point_y = dFdy(point);
+  vec2 uv_x = dFdx(uv), uv_y = dFdy(uv);
+  if (textureSize(u_relief, 0).x == 1) return n;
+  vec2 slope = sharp_texel(u_relief, uv).xy;
+  vec3 across_y = cross(point_y, n), across_x = cross(n, point_x);
+  float area = dot(point_x, across_y);
+  vec3 gradient = sign(area) * (dot(slope, uv_x) * across_y + dot(slope, uv_y) * across_x);
+  vec3 bent = abs(area) * n - gradient;
+  return dot(bent, bent) > 0.0 ? normalize(bent) : n;
+}
+"""
+
 GBUFFER_FRAGMENT = """
 uniform struct { vec4 baseColor; float roughness; float metallic; } p3d_Material;
 uniform vec4 p3d_ColorScale;
@@ -83,6 +114,7 @@ void main() {
   // The flat normal always faces the camera; it decides the side, and stands in where a mesh has none.
   vec3 flat_normal = normalize(cross(dFdx(eye), dFdy(eye)));
   vec3 n = dot(normal, normal) > 0.0 ? normalize(normal) : flat_normal;
+  n = bent_normal(n, eye, uv);
   if (dot(n, flat_normal) < 0.0) n = -n;
   vec3 view = normalize(eye);
   n = normalize(n - view * max(dot(n, view), 0.0));  // smooth normals bend past the silhouette
@@ -119,7 +151,7 @@ void main() {
 def gbuffer_shader(*, skinned: bool = False) -> Any:
     """Draws every surface into the four targets; `skinned` ones bring the vertices of the frame before."""
     defines = "#define SKINNED" if skinned else ""
-    return compile_glsl(GBUFFER_VERTEX, FLOW + GBUFFER_FRAGMENT, defines=defines)
+    return compile_glsl(GBUFFER_VERTEX, FLOW + RELIEF + GBUFFER_FRAGMENT, defines=defines)
 
 
 def gbuffer_sky_shader() -> Any:

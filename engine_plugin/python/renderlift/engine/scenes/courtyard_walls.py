@@ -5,11 +5,11 @@ West is -x, north +y; the yard lies between the four coordinates below.
 
 import numpy as np
 
-from renderlift.engine.scene import FloatArray, Mesh
+from renderlift.engine.scene import Mesh
 from renderlift.engine.scenes import meshes, plants, textures
 from renderlift.engine.scenes.colours import Rng
 from renderlift.engine.scenes.meshes import arch_panel, block, box, lathe, merged, moved, pose
-from renderlift.engine.scenes.textures import Colour
+from renderlift.engine.scenes.textures import Colour, Texture
 from renderlift.engine.scenes.things import Thing, named, placed, solid
 
 WEST, EAST, SOUTH, NORTH = -6.0, 6.0, -6.5, 5.0
@@ -108,7 +108,7 @@ def _coping(length: float, height: float, depth: float = 0.42) -> Mesh:
     return merged([block((-length / 2, -d / 2, height + a), (length / 2, d / 2, height + b)) for d, a, b in steps])
 
 
-def _pale_stone(rng: Rng) -> FloatArray:
+def _pale_stone(rng: Rng) -> Texture:
     return textures.ground(rng, STONE, (0.68, 0.61, 0.5), 128)
 
 

@@ -225,9 +225,9 @@ def rug(rng: Rng, length: float, width: float) -> Thing:
     """A woven rug with a border."""
     a, b = any_colour(rng), any_colour(rng)
     weave = textures.fabric(rng, a)
-    inset = textures.inset(weave.shape[0])
+    inset = textures.inset(len(weave.colour))
     bands = ((inset // 6) % 3 == 1) & (inset < 30)
-    pattern = textures.mix(weave, b, bands.astype(np.float64))
+    pattern = textures.Texture(textures.mix(weave.colour, b, bands.astype(np.float64)), weave.height)
     return (solid("rug", "rug", meshes.with_unit_uvs(box(length, width, 0.012)), pattern, roughness=0.95),)
 
 

@@ -1,5 +1,7 @@
 """Furnished rooms: walls with windows, furniture, plants, lamps."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from renderlift.engine.scene import FloatArray, Lamp, Scene, SceneObject
@@ -18,6 +20,7 @@ from renderlift.engine.scenes import (
 from renderlift.engine.scenes.camera_paths import FPS, Points
 from renderlift.engine.scenes.colours import Rng, any_colour
 from renderlift.engine.scenes.meshes import block, pose
+from renderlift.engine.scenes.textures import Texture
 from renderlift.engine.scenes.things import placed, solid
 
 REFLECTANCE = 0.45  # of a furnished room, on average
@@ -67,7 +70,7 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
     """Floor, ceiling and four walls, and the area of their windows in square metres."""
     t = 0.2
     wood = colours.wood_colour(rng)
-    floors = [
+    floors: list[Callable[[], FloatArray | Texture]] = [
         lambda: textures.planks(rng, wood),
         lambda: textures.tiles(rng, any_colour(rng, 0.3, 0.75), any_colour(rng, 0.1, 0.7)),
         lambda: textures.terrazzo(rng, any_colour(rng, 0.4, 0.7), any_colour(rng), 128),
@@ -129,7 +132,9 @@ def _shell(rng: Rng, w: float, d: float, h: float) -> tuple[list[SceneObject], f
     return result, area
 
 
-def _window_wall(rng: Rng, length: float, h: float, t: float, texture: FloatArray) -> tuple[things.Thing, float]:
+def _window_wall(
+    rng: Rng, length: float, h: float, t: float, texture: FloatArray | Texture
+) -> tuple[things.Thing, float]:
     """A wall with an open window: no pane, so that the light inside is clean."""
     width = min(float(rng.uniform(1.0, 2.6)), length - 1.2)
     middle = float(rng.uniform(-1, 1)) * (length - width - 1.0) / 2

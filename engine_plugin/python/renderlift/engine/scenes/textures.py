@@ -1,7 +1,10 @@
 """Tiling textures painted with numbers: (n, n, 3) float32, linear base colour in [0, 1].
 
-Each takes a random generator and one or two colours, so that a seed gives the same picture.
+Each takes a random generator and one or two colours, so that a seed gives the same picture. What has joints,
+grain or pores in the world is a `Texture`: its heights come from the numbers that its colours come from.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +12,14 @@ from numpy.typing import NDArray
 from renderlift.engine.scene import FloatArray
 
 Colour = tuple[float, float, float]  # linear
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """Colours and the relief that goes with them; the side of the tile is 1 high, 0 is where the mesh is."""
+
+    colour: FloatArray  # (n, n, 3)
+    height: FloatArray  # (n, n)
 
 
 def times(colour: Colour, factor: float) -> Colour:
@@ -76,55 +87,69 @@ def cells(
     return rng.random((rows, columns))[row, column], joint
 
 
-def brick(rng: np.random.Generator, colour: Colour, mortar: Colour = (0.5, 0.47, 0.42), n: int = 256) -> FloatArray:
+def relief(*parts: NDArray[np.floating]) -> FloatArray:
+    """The sum of heights (n, n), each edge rounded over a texel."""
+    height = np.sum(parts, 0)
+    for axis in (0, 1):
+        height = 0.5 * height + 0.25 * (np.roll(height, 1, axis) + np.roll(height, -1, axis))
+    return np.asarray(height, np.float32)
+
+
+def brick(rng: np.random.Generator, colour: Colour, mortar: Colour = (0.5, 0.47, 0.42), n: int = 256) -> Texture:
     """Running bond, 12 courses; one repeat is about a metre."""
     value, joint = cells(rng, n, 12, 4, gap=0.012, bond=0.5)
-    face = shaded(mix(colour, colour, value), 0.65 + 0.6 * value + 0.35 * (noise(rng, n, detail=1.0) - 0.5))
-    return mix(face, shaded(mix(mortar, mortar, value), 0.8 + 0.4 * noise(rng, n)), joint)
+    rough = noise(rng, n, detail=1.0)
+    face = shaded(mix(colour, colour, value), 0.65 + 0.6 * value + 0.35 * (rough - 0.5))
+    painted = mix(face, shaded(mix(mortar, mortar, value), 0.8 + 0.4 * noise(rng, n)), joint)
+    return Texture(painted, relief(0.002 * value + 0.003 * rough, -0.007 * joint))
 
 
 def tiles(
     rng: np.random.Generator, colour: Colour, other: Colour, grout: Colour = (0.35, 0.33, 0.3), n: int = 256
-) -> FloatArray:
+) -> Texture:
     """Square tiles in two colours, 4 by 4, chequered by chance."""
     value, joint = cells(rng, n, 4, 4, gap=0.01)
     y, x = np.mgrid[0:n, 0:n] * 4 // n
     face = mix(colour, other, ((x + y) % 2).astype(np.float64))
-    face = shaded(face, 0.85 + 0.25 * value + 0.2 * (noise(rng, n) - 0.5))
-    return mix(face, grout, joint)
+    worn = noise(rng, n)
+    face = shaded(face, 0.85 + 0.25 * value + 0.2 * (worn - 0.5))
+    return Texture(mix(face, grout, joint), relief(0.001 * value + 0.0015 * worn, -0.004 * joint))
 
 
-def terracotta(rng: np.random.Generator, colour: Colour, grout: Colour, n: int = 256) -> FloatArray:
+def terracotta(rng: np.random.Generator, colour: Colour, grout: Colour, n: int = 256) -> Texture:
     """Fired floor tiles of uneven colour, 4 by 4."""
     value, joint = cells(rng, n, 4, 4, gap=0.014)
     warm = np.clip(np.array(colour) * (1.15, 1.0, 0.85), 0, 1)
     face = mix(colour, warm.astype(np.float32), value)
-    face = shaded(face, 0.72 + 0.4 * value + 0.35 * (noise(rng, n, detail=1.3) - 0.5))
-    return mix(face, grout, joint)
+    rough = noise(rng, n, detail=1.3)
+    face = shaded(face, 0.72 + 0.4 * value + 0.35 * (rough - 0.5))
+    return Texture(mix(face, grout, joint), relief(0.0015 * value + 0.003 * rough, -0.006 * joint))
 
 
-def planks(rng: np.random.Generator, colour: Colour, n: int = 256) -> FloatArray:
+def planks(rng: np.random.Generator, colour: Colour, n: int = 256) -> Texture:
     """Floor boards along x with grain; six boards per repeat."""
     value, joint = cells(rng, n, 6, 1, gap=0.006, bond=0.5)
-    return mix(shaded(wood(rng, colour, n), 0.7 + 0.55 * value), (0.04, 0.03, 0.02), joint * 0.8)
+    grain = wood(rng, colour, n)
+    painted = mix(shaded(grain.colour, 0.7 + 0.55 * value), (0.04, 0.03, 0.02), joint * 0.8)
+    return Texture(painted, relief(grain.height + 0.001 * value, -0.005 * joint))
 
 
-def wood(rng: np.random.Generator, colour: Colour, n: int = 128) -> FloatArray:
+def wood(rng: np.random.Generator, colour: Colour, n: int = 128) -> Texture:
     """Grain along x."""
     warp = noise(rng, n, detail=2.2)
     y = np.mgrid[0:n, 0:n][0] / n
     rings = 0.5 + 0.5 * np.sin(2 * np.pi * (y * 7 + 1.2 * np.roll(warp, n // 3, 1)))
     fine = noise(rng, n, detail=0.7)
     streaks = (fine + np.roll(fine, 1, 1) + np.roll(fine, 2, 1) + np.roll(fine, 3, 1)) / 4
-    return shaded(mix(colour, colour, rings), 0.72 + 0.25 * rings + 0.45 * (streaks - 0.3))
+    painted = shaded(mix(colour, colour, rings), 0.72 + 0.25 * rings + 0.45 * (streaks - 0.3))
+    return Texture(painted, relief(0.0008 * rings + 0.001 * streaks * 128 / n))
 
 
-def plaster(rng: np.random.Generator, colour: Colour, n: int = 256) -> FloatArray:
+def plaster(rng: np.random.Generator, colour: Colour, n: int = 256) -> Texture:
     """Painted wall, slightly uneven and stained."""
-    return shaded(
-        mix(colour, colour, noise(rng, n)),
-        0.86 + 0.2 * noise(rng, n, detail=2.0) + 0.06 * noise(rng, n, detail=0.5),
-    )
+    tint = mix(colour, colour, noise(rng, n))
+    soft, fine = noise(rng, n, detail=2.0), noise(rng, n, detail=0.5)
+    return Texture(shaded(tint, 0.86 + 0.2 * soft + 0.06 * fine), relief(0.008 * soft, 0.001 * fine * 256 / n))
 
 
 def checker(colour: Colour, other: Colour, count: int = 8, n: int = 128) -> FloatArray:
@@ -139,13 +164,16 @@ def stripes(colour: Colour, other: Colour, count: int = 8, n: int = 128) -> Floa
     return mix(colour, other, (y % 2).astype(np.float64))
 
 
-def stone(rng: np.random.Generator, colour: Colour, n: int = 256, count: int = 40) -> FloatArray:
+def stone(rng: np.random.Generator, colour: Colour, n: int = 256, count: int = 40) -> Texture:
     """Irregular paving stones with dark joints."""
     near, second, index = _nearest_points(rng, n, count)
     joint = np.clip(1 - (second - near) * n / 5, 0, 1)
     value = rng.random(count)[index]
-    face = shaded(mix(colour, colour, value), 0.65 + 0.5 * value + 0.45 * (noise(rng, n, detail=1.2) - 0.5))
-    return shaded(face, 1 - 0.7 * joint)
+    rough = noise(rng, n, detail=1.2)
+    face = shaded(mix(colour, colour, value), 0.65 + 0.5 * value + 0.45 * (rough - 0.5))
+    worn = np.clip((second - near) * 12, 0, 1)  # a stone is lowest at its edge
+    height = relief(0.004 * value + 0.006 * rough, 0.008 * np.sqrt(worn), -0.006 * joint)
+    return Texture(shaded(face, 1 - 0.7 * joint), height)
 
 
 def terrazzo(rng: np.random.Generator, colour: Colour, chip: Colour, n: int = 256) -> FloatArray:
@@ -179,17 +207,21 @@ def marble(rng: np.random.Generator, colour: Colour, vein: Colour, n: int = 256)
     return mix(mix(colour, vein, 0.25 * noise(rng, n)), vein, 0.75 * veins)
 
 
-def fabric(rng: np.random.Generator, colour: Colour, n: int = 128) -> FloatArray:
+def fabric(rng: np.random.Generator, colour: Colour, n: int = 128) -> Texture:
     """A coarse weave."""
     y, x = np.mgrid[0:n, 0:n]
     weave = 0.5 + 0.25 * (np.sin(2 * np.pi * x * 16 / n) + np.sin(2 * np.pi * y * 16 / n))
-    return shaded(mix(colour, colour, weave), 0.75 + 0.3 * weave + 0.25 * (noise(rng, n, detail=0.8) - 0.5))
+    fluff = noise(rng, n, detail=0.8)
+    painted = shaded(mix(colour, colour, weave), 0.75 + 0.3 * weave + 0.25 * (fluff - 0.5))
+    return Texture(painted, relief(0.008 * weave + 0.002 * fluff))
 
 
-def ground(rng: np.random.Generator, colour: Colour, other: Colour, n: int = 256) -> FloatArray:
+def ground(rng: np.random.Generator, colour: Colour, other: Colour, n: int = 256) -> Texture:
     """Earth, gravel, asphalt or grass, by colours."""
     fine = noise(rng, n, detail=0.4, coarsest=8)
-    return shaded(mix(colour, other, noise(rng, n, detail=1.8)), 0.7 + 0.6 * fine)
+    patches = noise(rng, n, detail=1.8)
+    painted = shaded(mix(colour, other, patches), 0.7 + 0.6 * fine)
+    return Texture(painted, relief(0.006 * patches, 0.0014 * fine * 256 / n))
 
 
 def painting(rng: np.random.Generator, n: int = 128) -> FloatArray:

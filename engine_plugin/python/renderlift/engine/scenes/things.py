@@ -12,7 +12,7 @@ from renderlift.engine.scene import FloatArray, Material, Mesh, SceneObject
 from renderlift.engine.scenes import meshes, textures
 from renderlift.engine.scenes.colours import Rng, any_colour, wood_colour
 from renderlift.engine.scenes.meshes import lathe, merged, moved, rounded_box, scaled_uvs
-from renderlift.engine.scenes.textures import Colour
+from renderlift.engine.scenes.textures import Colour, Texture
 
 Thing = tuple[SceneObject, ...]
 
@@ -21,7 +21,7 @@ def solid(
     name: str,
     class_name: str,
     mesh: Mesh,
-    base: FloatArray,
+    base: FloatArray | Texture,
     *,
     metres: float = 1.0,
     roughness: float = 0.6,
@@ -30,7 +30,8 @@ def solid(
     opacity: float = 1.0,
 ) -> SceneObject:
     """One object at the origin; `metres` is what one repeat of its texture spans."""
-    material = Material(base, roughness, metallic, emission, opacity)
+    colour, height = (base.colour, base.height) if isinstance(base, Texture) else (base, None)
+    material = Material(colour, roughness, metallic, emission, opacity, relief=height, relief_m=metres)
     return SceneObject(name, class_name, scaled_uvs(mesh, metres), material, np.eye(4))
 
 
@@ -44,7 +45,7 @@ def named(things: Thing, prefix: str) -> Thing:
     return tuple(replace(item, name=f"{prefix}{item.name}") for item in things)
 
 
-def surface(rng: Rng, colour: Colour) -> FloatArray:
+def surface(rng: Rng, colour: Colour) -> FloatArray | Texture:
     """Any texture in about that colour."""
     dark = textures.times(colour, 0.35)
     pale = (0.5 * colour[0] + 0.35, 0.5 * colour[1] + 0.35, 0.5 * colour[2] + 0.35)
@@ -81,6 +82,7 @@ METALS: tuple[Colour, ...] = ((0.9, 0.6, 0.25), (0.85, 0.85, 0.86), (0.8, 0.42, 
 def ornament(rng: Rng, height: float) -> Thing:
     """A small thing for a table or a shelf: vase, bowl, ball, cup, case or candlestick."""
     name = str(rng.choice(["vase", "vase", "bowl", "ball", "cup", "case", "candlestick"]))
+    base: FloatArray | Texture
     base = textures.plain(any_colour(rng)) if rng.random() < 0.6 else surface(rng, any_colour(rng))
     metallic = float(rng.random() < 0.3)
     if metallic:

@@ -23,6 +23,7 @@ from renderlift.engine.scenes import (
 from renderlift.engine.scenes.camera_paths import FPS, Points
 from renderlift.engine.scenes.colours import Rng
 from renderlift.engine.scenes.meshes import block, pose
+from renderlift.engine.scenes.textures import Texture
 from renderlift.engine.scenes.things import named, placed, solid
 
 REFLECTANCE = 0.3  # of a hall of concrete and steel, on average
@@ -88,7 +89,7 @@ def _walls(rng: Rng, w: float, d: float, h: float) -> list[SceneObject]:
         lambda: textures.plaster(rng, paint),
         lambda: textures.stripes(paint, textures.times(paint, 0.8), 8),
     )
-    cover: FloatArray = covers[kind]()
+    cover: FloatArray | Texture = covers[kind]()
     band = textures.plain(colours.any_colour(rng, 0.1, 0.4))
     result: list[SceneObject] = []
     for side in range(4):

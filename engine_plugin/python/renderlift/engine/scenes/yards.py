@@ -17,6 +17,7 @@ from renderlift.engine.scenes import (
 from renderlift.engine.scenes.camera_paths import Points
 from renderlift.engine.scenes.colours import Rng, any_colour
 from renderlift.engine.scenes.meshes import block, pose
+from renderlift.engine.scenes.textures import Texture
 from renderlift.engine.scenes.things import placed, solid
 
 
@@ -65,7 +66,7 @@ def courtyard(rng: Rng, name: str, frames: int) -> Scene:
     return open_air.outdoor_scene(rng, name, frames, objects, propose)
 
 
-def _corners(w: float, d: float, h: float, wall: FloatArray) -> things.Thing:
+def _corners(w: float, d: float, h: float, wall: FloatArray | Texture) -> things.Thing:
     """Blocks that close the corners behind the arcades."""
     t = 2.1
     result: list[SceneObject] = []
@@ -98,7 +99,7 @@ def _paving(rng: Rng, size: float) -> SceneObject:
     )
 
 
-def arcade(rng: Rng, length: float, height: float, wall: FloatArray, depth: float = 1.8) -> things.Thing:
+def arcade(rng: Rng, length: float, height: float, wall: FloatArray | Texture, depth: float = 1.8) -> things.Thing:
     """Arches on columns along x at y = 0, with a back wall, a ceiling and a roof edge behind."""
     count = max(2, round(length / 2.3))
     bay = length / count
