@@ -104,7 +104,9 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
             module.to(torch.float32)
         return again()
 
-    remedies = [Remedy("the autoencoder in float32", exact_decoder)] if opened.vae.dtype != torch.float32 else []
+    # Cosmos hands its control to the denoiser in the autoencoder's precision, so those two go together.
+    can_part = opened.vae.dtype != torch.float32 and not hasattr(opened, "controlnet")
+    remedies = [Remedy("the autoencoder in float32", exact_decoder)] if can_part else []
     # Weights that are streamed in groups, or are whole numbers, stay what they are.
     if _denoiser(opened).dtype != torch.float32 and not _is_in_groups(opened) and not _is_quantised(opened):
         remedies.append(Remedy("all of the base in float32", exact))
