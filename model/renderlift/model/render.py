@@ -109,7 +109,13 @@ def load(
         two_stages=two_stages,
     )
     settings = _with_adapter(pipeline, facts, settings, adapter, adapter_scale)
-    presets.settle(pipeline, fitting, place, steps=settings.steps)
+    try:
+        presets.settle(pipeline, fitting, place, steps=settings.steps)
+    except torch.OutOfMemoryError as problem:
+        raise SetupError(
+            f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",
+            fix="Use a leaner one: --preset layers is the leanest.",
+        ) from problem
     locked = facts is EMBEDDED_FACTS and settings.target == PHOTO if lock is None else lock
     locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
     paint = _enduring(pipeline, facts, settings, folder, place)

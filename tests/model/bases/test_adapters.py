@@ -93,6 +93,25 @@ def test_every_spelling_of_one_adapter_gives_the_same_picture(
     assert all(abs(made["diffusers"] - other).max() <= 1 for other in made.values())
 
 
+@pytest.mark.parametrize("base", ["ltx2", "wan_a14b", "wan_vace_a14b"])
+def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
+    base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
+    gentle = {name: (down / 8, up) for name, (down, up) in factors.items()}
+    save_file(spelled(gentle, "diffusers", wan=base != "ltx2"), tmp_path / FILE_NAME)
+    settings: dict[str, Any] = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+
+    def painted(adapter: str, scale: float = 1.0) -> np.ndarray:
+        return load(base=str(folder), adapter=adapter, adapter_scale=scale, **settings)(clip).astype(float)
+
+    alone = painted("none")
+    moved = [abs(painted(str(tmp_path), scale) - alone).mean() for scale in (0.0, 0.3, 0.6, 1.0)]
+    assert moved[0] == 0
+    assert moved[0] < moved[1] < moved[2] < moved[3]
+
+
 def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: Path) -> None:
     factors, clip = layers(load_base(str(wan_a14b), torch.float32)), shot(5)
     save_file(spelled(factors, "diffusers", wan=True), tmp_path / FILE_NAME)

@@ -11,12 +11,13 @@ from accelerate import cpu_offload_with_hook
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.errors import RenderError
+from renderlift.bridge.errors import RenderError, SetupError
+from renderlift.model import presets
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import Paint, RenderSettings
 from renderlift.model.endure import Enduring, Remedy, memory_remedies, nan_remedies
-from renderlift.model.render import load_base
+from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
 PICTURE = torch.full((5, 3, 32, 48), 0.5)
@@ -129,6 +130,18 @@ def test_running_out_of_memory_is_known_in_other_words_too(shot: Shot, failure: 
     enduring = Enduring(failing(1, failure), for_memory=[counted(done, "tiles")], for_nan=[])
     assert torch.equal(enduring(shot(5), {}), PICTURE)
     assert done == ["tiles"]
+
+
+def test_a_base_that_does_not_even_fit_names_the_leanest_preset(
+    wan_vace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(presets, "settle", full)
+    with pytest.raises(SetupError, match="does not fit") as told:
+        load(base=str(wan_vace), device="cpu", preset="resident")
+    assert "--preset layers" in told.value.fix
 
 
 def test_another_failure_is_no_reason_to_paint_smaller(shot: Shot) -> None:

@@ -158,6 +158,7 @@ COSMOS = BaseFacts(
     licence_url="https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
     repositories=("nvidia/Cosmos-Transfer2.5-2B",),
 )
+# One row for each name; the variants go by their base's.
 BASES = (EMBEDDED, LTX2, WAN, WAN_VACE, COSMOS)
 
 
