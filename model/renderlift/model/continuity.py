@@ -37,13 +37,13 @@ def continuous(
 
     def whole(clip: Clip) -> Video:
         done: list[Video] = []
-        tail, look = _carried(clip) if takes_before else (None, None)
+        tail, look = _carried(clip) if window else (None, None)
         for part in windows(clip, window, overlap):
             if not part.shared:
                 tail, look = None, None
             known = _known(part, tail if takes_before else None, anchors)
             video = _steadied(render(part, known), part, look)
-            look = look or look_of(part.channels[Channel.RGB], video) if takes_before else None
+            look = look or look_of(part.channels[Channel.RGB], video) if window else None
             # The caller fades the first window with the clip before; and nothing comes after the last.
             joined = replace(part, shared=0) if part.frames[0] is clip.frames[0] else part
             pictures, tail = join_clip(tail, joined, video, overlap=overlap)

@@ -4,12 +4,13 @@ What was done stays done for the rest of the job, and is said once in the log.
 """
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import RenderError
@@ -41,15 +42,24 @@ class Enduring:
             RenderError: nothing is left to try.
         """
         while True:
-            try:
-                with torch.inference_mode():
-                    video = self._paint(clip, known).float().cpu()
-            except torch.OutOfMemoryError as problem:
-                self._remedy(self._for_memory, _out_of_memory(clip), problem)
-                continue
-            if torch.isfinite(video).all():
-                return video
-            self._remedy(self._for_nan, _not_finite(clip), None)
+            painted = self._attempt(clip, known)
+            if isinstance(painted, Exception):
+                self._remedy(self._for_memory, _out_of_memory(clip), painted)
+            elif torch.isfinite(painted).all():
+                return painted
+            else:
+                self._remedy(self._for_nan, _not_finite(clip), None)
+
+    def _attempt(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception:
+        """The picture, or what told that memory ran out."""
+        try:
+            with torch.inference_mode():
+                return self._paint(clip, known).float().cpu()
+        except (RuntimeError, MemoryError) as problem:
+            if not _is_out_of_memory(problem):
+                raise
+            traceback.clear_frames(problem.__traceback__)  # or they would hold all that filled the memory
+            return problem
 
     def _remedy(self, remedies: list[Remedy], error: RenderError, cause: Exception | None) -> None:
         if torch.cuda.is_available():
@@ -69,30 +79,64 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[]
         opened.vae.enable_tiling()
 
     def offload() -> None:
-        if not _is_offloaded(opened):
-            opened.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
+        opened.remove_all_hooks()  # of offload by whole parts, beside which it may not be
+        opened.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
 
     remedies = [Remedy("the autoencoder in tiles", tile)]
-    if device.type == "cuda":
+    if device.type == "cuda" and not _is_in_groups(opened):
         remedies.append(Remedy("the weights brought in layer by layer", offload))
-    return [*remedies, Remedy("half the pixels", smaller)]
+    return [*remedies, Remedy("half the pixels", smaller), Remedy("a quarter of the pixels", smaller)]
 
 
-def nan_remedies(pipeline: object) -> list[Remedy]:
-    """bfloat16 overflows rarely, and then mostly in the autoencoder."""
+def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
+    """bfloat16 overflows rarely, and then mostly in the autoencoder.
+
+    Args:
+        again: makes a new painter, which reads the prompt in the new precision.
+    """
     opened = cast(Any, pipeline)
 
-    def exact(name: str) -> Callable[[], None]:
-        def apply() -> None:
-            getattr(opened, name).to(torch.float32)
+    def exact_decoder() -> None:
+        opened.vae.to(torch.float32)
 
-        return apply
+    def exact() -> Paint:
+        for module in _modules(opened):
+            module.to(torch.float32)
+        return again()
 
-    return [Remedy("the autoencoder in float32", exact("vae"))] if opened.vae.dtype != torch.float32 else []
+    # Cosmos hands its control to the denoiser in the autoencoder's precision, so those two go together.
+    can_part = opened.vae.dtype != torch.float32 and not hasattr(opened, "controlnet")
+    remedies = [Remedy("the autoencoder in float32", exact_decoder)] if can_part else []
+    # Weights that are streamed in groups, or are whole numbers, stay what they are.
+    if _denoiser(opened).dtype != torch.float32 and not _is_in_groups(opened) and not _is_quantised(opened):
+        remedies.append(Remedy("all of the base in float32", exact))
+    return remedies
 
 
-def _is_offloaded(pipeline: Any) -> bool:
-    return any(hasattr(module, "_diffusers_hook") for module in pipeline.components.values() if module is not None)
+def _denoiser(pipeline: Any) -> Any:
+    return pipeline.transformer if pipeline.transformer is not None else pipeline.transformer_2
+
+
+def _modules(pipeline: Any) -> list[nn.Module]:
+    return [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+
+
+def _is_in_groups(pipeline: Any) -> bool:
+    """Whether diffusers' group offload holds the weights already."""
+    parts = (part for whole in _modules(pipeline) for part in whole.modules())
+    registries = (getattr(part, "_diffusers_hook", None) for part in parts)
+    return any(registry is not None and registry.get_hook("group_offloading") for registry in registries)
+
+
+def _is_quantised(pipeline: Any) -> bool:
+    return any(getattr(part, "hf_quantizer", None) is not None for part in _modules(pipeline))
+
+
+def _is_out_of_memory(problem: Exception) -> bool:
+    """Also where it is told in words: by the CPU's allocator, by cuBLAS, by other devices."""
+    if isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(problem) for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED"))
 
 
 def _out_of_memory(clip: Clip) -> RenderError:

@@ -202,7 +202,6 @@ def _use_fast_attention(denoiser: Any) -> None:
 
 
 def usual_tokens(facts: BaseFacts) -> int:
-    """Tokens of one window at the base's own size, with one reference: LTX packs 32 x 32 pixels x 8 frames into
-    one, Wan and Cosmos 16 x 16 x 4."""
-    area, frames = (32 * 32, 8) if facts.name in ("ltx2", "embedded") else (16 * 16, 4)
-    return 2 * round(facts.pixels / area) * (1 + (facts.window or 93) // frames)
+    """Tokens of one window at the base's own size, with one reference."""
+    frames, side = facts.token
+    return 2 * round(facts.pixels / side**2) * (1 + facts.window // frames)

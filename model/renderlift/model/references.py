@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Video
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.control import nearness
 
@@ -48,8 +48,17 @@ def reference_videos(names: Sequence[str], channels: Mapping[Channel, Array]) ->
     Args:
         names: of `CHANNEL_OF`, as an adapter's metadata lists them.
         channels: of the clip, (T, H, W, C).
+
+    Raises:
+        ChannelError: the clip has none of them; the base would paint it from nothing.
     """
-    return [picture(name, channels) for name in names if CHANNEL_OF[name] in channels]
+    found = [picture(name, channels) for name in names if CHANNEL_OF[name] in channels]
+    if names and not found:
+        raise ChannelError(
+            f"the adapter reads {', '.join(names)}, and the recording has {', '.join(sorted(channels))}",
+            fix="Capture one of those channels, or use another adapter.",
+        )
+    return found
 
 
 def picture(name: str, channels: Mapping[Channel, Array]) -> Video:

@@ -18,8 +18,8 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip, Render, Video
 from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
-from renderlift.model.bases.adapters import load_adapter
-from renderlift.model.bases.facts import BASES, BaseFacts, facts_of
+from renderlift.model.bases.adapters import distil, load_adapter
+from renderlift.model.bases.facts import BASES, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import open_painter, open_pipeline
@@ -95,6 +95,8 @@ def load(
     folder, facts = find_base(base)
     fitting = choose_preset(preset, facts, folder, place)
     pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
+    if facts is LTX2 and (lora := distilled_lora(folder)):
+        distil(pipeline, lora)
     settings = RenderSettings(
         steps=steps or facts.steps,
         seed=seed,
@@ -107,11 +109,17 @@ def load(
         two_stages=two_stages,
     )
     settings = _with_adapter(pipeline, facts, settings, adapter, adapter_scale)
-    presets.settle(pipeline, fitting, place, steps=settings.steps)
+    try:
+        presets.settle(pipeline, fitting, place, steps=settings.steps)
+    except torch.OutOfMemoryError as problem:
+        raise SetupError(
+            f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",
+            fix="Use a leaner one: --preset layers is the leanest.",
+        ) from problem
     locked = facts is EMBEDDED_FACTS and settings.target == PHOTO if lock is None else lock
     locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
     paint = _enduring(pipeline, facts, settings, folder, place)
-    frames = window or facts.window
+    frames = window or facts.frames_per_call
     overlap = min(facts.overlap, frames // 2)
     render = continuous(
         lambda clip, known: finish(locker, clip, paint(clip, known)),
@@ -201,13 +209,17 @@ def choose_preset(name: str, facts: BaseFacts, folder: Path, device: torch.devic
 def _enduring(
     pipeline: Any, facts: BaseFacts, settings: RenderSettings, folder: Path, device: torch.device
 ) -> Enduring:
+    pixels = [settings.working_pixels]
+
+    def again() -> Paint:
+        return open_painter(facts, pipeline, replace(settings, working_pixels=pixels[0]), folder)
+
     def smaller() -> Paint:
-        return open_painter(facts, pipeline, replace(settings, working_pixels=settings.working_pixels // 2), folder)
+        pixels[0] //= 2
+        return again()
 
     return Enduring(
-        open_painter(facts, pipeline, settings, folder),
-        for_memory=memory_remedies(pipeline, device, smaller),
-        for_nan=nan_remedies(pipeline),
+        again(), for_memory=memory_remedies(pipeline, device, smaller), for_nan=nan_remedies(pipeline, again)
     )
 
 

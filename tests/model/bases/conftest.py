@@ -1,5 +1,6 @@
 """Folders of bases as a user has them, made on the spot: the published classes, random weights, tiny sizes."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -151,6 +152,17 @@ def ltx2(bases: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def ltx2_full(ltx2: Path, bases: Path) -> Path:
+    """LTX-2 as published before distillation: its scheduler shifts noise levels by the length of a clip."""
+    folder = shutil.copytree(ltx2, bases / "ltx2_full")
+    shifting = FlowMatchEulerDiscreteScheduler(
+        base_shift=0.95, max_shift=2.05, use_dynamic_shifting=True, shift_terminal=0.1
+    )
+    shifting.save_pretrained(str(folder / "scheduler"))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def wan(bases: Path) -> Path:
     """Wan 2.1: one expert."""
     pipeline = WanPipeline(
@@ -178,12 +190,59 @@ def wan_a14b(bases: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wan_vace(bases: Path) -> Path:
-    torch.manual_seed(0)
+def wan_5b(bases: Path) -> Path:
+    """Wan 2.2 TI2V 5B: an autoencoder of 16 x 16 pixels, a timestep for each token."""
+    autoencoder = AutoencoderKLWan(
+        base_dim=4,
+        decoder_base_dim=4,
+        z_dim=16,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        is_residual=True,
+        in_channels=12,
+        out_channels=12,
+        patch_size=2,
+        scale_factor_spatial=16,
+    )
+    pipeline = WanPipeline(
+        transformer=wan_transformer(),
+        vae=autoencoder,
+        scheduler=flow_scheduler(),
+        text_encoder=None,
+        tokenizer=None,
+        expand_timesteps=True,
+    )
+    return save(pipeline, bases / "wan_5b")
+
+
+def vace_transformer() -> WanVACETransformer3DModel:
     transformer = WanVACETransformer3DModel(**wan_sizes(), vace_layers=[0], vace_in_channels=96)
     transformer.vace_blocks[0].proj_out.weight.data *= 20  # or its control would not show in eight bits
+    return transformer
+
+
+@pytest.fixture(scope="session")
+def wan_vace_a14b(bases: Path) -> Path:
+    """Wan 2.2 VACE: two experts."""
+    torch.manual_seed(1)
     pipeline = WanVACEPipeline(
-        transformer=transformer,
+        transformer=vace_transformer(),
+        transformer_2=vace_transformer(),
+        boundary_ratio=0.875,
+        vae=wan_autoencoder(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=5.0),
+        text_encoder=None,
+        tokenizer=None,
+    )
+    return save(pipeline, bases / "wan_vace_a14b")
+
+
+@pytest.fixture(scope="session")
+def wan_vace(bases: Path) -> Path:
+    torch.manual_seed(0)
+    pipeline = WanVACEPipeline(
+        transformer=vace_transformer(),
         vae=wan_autoencoder(),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         **wan_text(),

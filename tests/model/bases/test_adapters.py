@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip, Video
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.clip import Clip, Video, stack
+from renderlift.bridge.errors import ChannelError, SetupError
+from renderlift.bridge.frame import Channel
 from renderlift.model.bases.adapters import LOW_NOISE_FILE
 from renderlift.model.lora import FILE_NAME, read_facts
 from renderlift.model.render import load, load_base
@@ -52,9 +54,11 @@ def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str, *, wan: bo
             weights |= {f"transformer.{name}.lora_A.weight": down, f"transformer.{name}.lora_B.weight": up}
             continue
         theirs = comfy_name(name) if wan else name
-        if spelling == "comfy":
+        if spelling in ("comfy", "comfy with alphas"):
+            has_alphas = spelling != "comfy"
+            weights |= {f"diffusion_model.{theirs}.alpha": torch.tensor(RANK / 2)} if has_alphas else {}
             weights |= {
-                f"diffusion_model.{theirs}.lora_A.weight": down,
+                f"diffusion_model.{theirs}.lora_A.weight": down * (2 if has_alphas else 1),
                 f"diffusion_model.{theirs}.lora_B.weight": up,
             }
         else:
@@ -81,13 +85,31 @@ def test_every_spelling_of_one_adapter_gives_the_same_picture(
     folder: Path = request.getfixturevalue(base)
     factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
     made = {}
-    for spelling in ("diffusers", "comfy", "kohya"):
+    for spelling in ("diffusers", "comfy", "comfy with alphas", "kohya"):
         path = tmp_path / f"{spelling}.safetensors"
         save_file(spelled(factors, spelling, wan=base == "wan"), path)
         made[spelling] = video(folder, path, clip).astype(int)
     assert abs(made["diffusers"] - video(folder, "none", clip)).mean() > 0.3
-    assert abs(made["diffusers"] - made["comfy"]).max() <= 1
-    assert abs(made["diffusers"] - made["kohya"]).max() <= 1
+    assert all(abs(made["diffusers"] - other).max() <= 1 for other in made.values())
+
+
+@pytest.mark.parametrize("base", ["ltx2", "wan_a14b", "wan_vace_a14b"])
+def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
+    base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
+    gentle = {name: (down / 8, up) for name, (down, up) in factors.items()}
+    save_file(spelled(gentle, "diffusers", wan=base != "ltx2"), tmp_path / FILE_NAME)
+    settings: dict[str, Any] = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+
+    def painted(adapter: str, scale: float = 1.0) -> np.ndarray:
+        return load(base=str(folder), adapter=adapter, adapter_scale=scale, **settings)(clip).astype(float)
+
+    alone = painted("none")
+    moved = [abs(painted(str(tmp_path), scale) - alone).mean() for scale in (0.0, 0.3, 0.6, 1.0)]
+    assert moved[0] == 0
+    assert moved[0] < moved[1] < moved[2] < moved[3]
 
 
 def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: Path) -> None:
@@ -123,6 +145,35 @@ def test_references_at_another_rate_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"reference_temporal_scale_factor": "2"})
     with pytest.raises(SetupError, match="frame rate"):
         read_facts(tmp_path)
+
+
+def test_a_dora_is_refused_rather_than_read_by_half(wan: Path, tmp_path: Path) -> None:
+    factors = layers(load_base(str(wan), torch.float32))
+    magnitudes = {f"diffusion_model.{comfy_name(name)}.dora_scale": torch.ones(1) for name in factors}
+    save_file(spelled(factors, "comfy", wan=True) | magnitudes, tmp_path / FILE_NAME)
+    with pytest.raises(SetupError, match="DoRA"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+def test_references_that_no_engine_sends_are_named(wan: Path, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_references": '["pose"]'})
+    with pytest.raises(SetupError, match="pose"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+def test_an_adapter_whose_references_the_recording_lacks_paints_nothing_from_nothing(
+    wan: Path, shot: Shot, tmp_path: Path
+) -> None:
+    factors = layers(load_base(str(wan), torch.float32))
+    names = json.dumps(["normal", "material"])
+    save_file(
+        spelled(factors, "diffusers", wan=True), tmp_path / FILE_NAME, metadata={"renderlift_references": names}
+    )
+    clip = shot(1)
+    render = load(base=str(wan), adapter=str(tmp_path), steps=1, guidance=1.0, device="cpu", dtype="float32")
+    assert len(render(clip)) == 1  # one of the two is enough
+    with pytest.raises(ChannelError, match="reads normal, material"):
+        render(stack([replace(f, channels={Channel.RGB: f.channels[Channel.RGB]}) for f in clip.frames]))
 
 
 def test_a_file_that_is_no_safetensors_names_itself(tmp_path: Path) -> None:

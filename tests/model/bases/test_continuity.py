@@ -87,6 +87,28 @@ def test_pictures_that_have_nothing_in_common_are_left_alone(shot: Shot) -> None
     assert look_of(engine, noise) is None
 
 
+def test_a_base_that_cannot_go_on_from_pictures_still_keeps_its_colours(shot: Shot) -> None:
+    calls = [0]
+
+    def tinted(clip: Clip, known: Mapping[int, np.ndarray]) -> Video:
+        assert not known
+        calls[0] += 1
+        return (brighter(clip, known).astype(int) + np.array([9 * calls[0], 0, 0])).clip(0, 255).astype(np.uint8)
+
+    clip = shot(9 + 4 * 6)
+    video = continuous(tinted, window=9, overlap=3, takes_before=False, anchors={})(clip)
+    reds = (video.astype(float) - brighter(clip, {}))[..., 0].mean((1, 2))
+    assert abs(reds - 9).max() < 3  # as the first window was, not 45 at the end
+
+
+def test_a_base_without_windows_is_left_as_it_paints(shot: Shot) -> None:
+    """The embedded base: it paints every clip from the same noise, so its colours hold by themselves."""
+    clip = replace(shot(9), shared=3)
+    before = Before(np.zeros((3, 32, 48, 3), np.uint8), (clip.channels[Channel.RGB][:1],) * 2)
+    render = continuous(brighter, window=0, overlap=0, takes_before=False, anchors={})
+    assert np.array_equal(render(replace(clip, before=before)), brighter(clip, {}))
+
+
 def test_nothing_is_carried_or_faded_over_a_cut(shot: Shot) -> None:
     base = Drifting()
     clip = jumping(shot(18), at=11)
@@ -114,9 +136,9 @@ def test_a_resumed_job_goes_on_as_if_nothing_had_happened(shot: Shot) -> None:
             done.append(pictures)
         return done
 
-    without_count = [video.shape for video in job(None)]
-    assert [video.shape for video in job(1)] == without_count
-    assert sum(len(video) for video in job(1)) == 30
+    whole_job, resumed = job(None), job(1)
+    assert sum(len(video) for video in resumed) == 30
+    assert all(np.array_equal(a, b) for a, b in zip(whole_job, resumed, strict=True))
 
 
 def test_anchors_reach_the_window_that_shows_their_frame(shot: Shot) -> None:

@@ -1,18 +1,23 @@
 """Out of memory and NaN cost quality or time, never the job."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload_with_hook
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.errors import RenderError
-from renderlift.model.bases.settings import Paint
+from renderlift.bridge.errors import RenderError, SetupError
+from renderlift.model import presets
+from renderlift.model.bases.facts import facts_of
+from renderlift.model.bases.opening import open_painter
+from renderlift.model.bases.settings import Paint, RenderSettings
 from renderlift.model.endure import Enduring, Remedy, memory_remedies, nan_remedies
-from renderlift.model.render import load_base
+from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
 PICTURE = torch.full((5, 3, 32, 48), 0.5)
@@ -71,10 +76,93 @@ def test_when_nothing_helps_the_error_names_the_frames_or_the_size(
 
 def test_the_remedies_work_on_a_real_pipeline(wan_vace: Path) -> None:
     pipeline = load_base(str(wan_vace), torch.bfloat16)
-    tiles, smaller = memory_remedies(pipeline, torch.device("cpu"), lambda: lambda clip, known: PICTURE)
+    tiles, half, quarter = memory_remedies(pipeline, torch.device("cpu"), lambda: lambda clip, known: PICTURE)
     tiles.apply()
     assert pipeline.vae.use_tiling
-    assert smaller.apply() is not None
-    nan_remedies(pipeline)[0].apply()
+    assert half.apply() is not None
+    assert quarter.apply() is not None
+
+
+@pytest.mark.parametrize("name", ["ltx2", "wan_a14b", "wan_vace", "cosmos"])
+def test_every_base_still_paints_after_each_remedy_for_nan(
+    name: str, shot: Shot, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    pipeline, facts = load_base(str(folder), torch.bfloat16), facts_of(folder)
+
+    def again() -> Paint:
+        return open_painter(facts, pipeline, RenderSettings(steps=2, prompt="a car"), folder)
+
+    paint = again()
+    for remedy in nan_remedies(pipeline, again):
+        paint = remedy.apply() or paint
+        with torch.inference_mode():
+            assert torch.isfinite(paint(shot(2), {})).all()
     assert pipeline.vae.dtype == torch.float32
-    assert nan_remedies(pipeline) == []
+    assert nan_remedies(pipeline, again) == []
+
+
+def test_weights_that_come_part_by_part_can_be_brought_in_layer_by_layer(
+    wan_vace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """diffusers refuses the one way beside the other, so the first must go."""
+    pipeline = load_base(str(wan_vace), torch.float32)
+    pipeline._all_hooks = [cpu_offload_with_hook(pipeline.transformer, execution_device="cpu")[1]]
+    asked: list[str] = []
+    monkeypatch.setattr(pipeline, "enable_group_offload", lambda **how: asked.append(how["offload_type"]))
+    _, layers, *_ = memory_remedies(pipeline, torch.device("cuda"), lambda: lambda clip, known: PICTURE)
+    layers.apply()
+    assert asked == ["leaf_level"]
+    assert not hasattr(pipeline.transformer, "_hf_hook")
+    assert pipeline._all_hooks == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:128] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+)
+def test_running_out_of_memory_is_known_in_other_words_too(shot: Shot, failure: Exception) -> None:
+    done: list[str] = []
+    enduring = Enduring(failing(1, failure), for_memory=[counted(done, "tiles")], for_nan=[])
+    assert torch.equal(enduring(shot(5), {}), PICTURE)
+    assert done == ["tiles"]
+
+
+def test_a_base_that_does_not_even_fit_names_the_leanest_preset(
+    wan_vace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(presets, "settle", full)
+    with pytest.raises(SetupError, match="does not fit") as told:
+        load(base=str(wan_vace), device="cpu", preset="resident")
+    assert "--preset layers" in told.value.fix
+
+
+def test_another_failure_is_no_reason_to_paint_smaller(shot: Shot) -> None:
+    done: list[str] = []
+    enduring = Enduring(failing(1, RuntimeError("size mismatch")), for_memory=[counted(done, "tiles")], for_nan=[])
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        enduring(shot(5), {})
+    assert done == []
+
+
+def test_what_filled_the_memory_is_let_go_before_the_next_attempt(shot: Shot) -> None:
+    held: list[weakref.ref[Tensor]] = []
+
+    def filling(clip: Clip, known: Mapping[int, np.ndarray]) -> Tensor:
+        assert not any(reference() is not None for reference in held)
+        large = torch.zeros(1000)
+        held.append(weakref.ref(large))
+        if len(held) < 3:
+            raise torch.OutOfMemoryError
+        return PICTURE
+
+    done: list[str] = []
+    remedies = [counted(done, "tiles"), counted(done, "layers")]
+    assert torch.equal(Enduring(filling, for_memory=remedies, for_nan=[])(shot(5), {}), PICTURE)

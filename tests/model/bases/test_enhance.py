@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from diffusers import WanTransformer3DModel
 
 from renderlift.bridge.clip import Clip, Render, Video, clip_size
 from renderlift.bridge.enhance import enhance
@@ -63,6 +66,27 @@ def test_a_killed_job_ends_with_the_very_pictures_of_one_that_was_not(
     whole, resumed = list(pictures(tmp_path / "whole")), list(pictures(tmp_path / "resumed"))
     assert len(whole) == FRAMES
     assert np.array_equal(whole, resumed)
+
+
+def test_a_job_that_runs_out_of_memory_midway_ends_with_every_frame(
+    recording: Path, wan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = [0]
+    forward = WanTransformer3DModel.forward
+
+    def failing(self: Any, *args: Any, **inputs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] in (2, 3, 5):
+            raise torch.OutOfMemoryError
+        return forward(self, *args, **inputs)
+
+    monkeypatch.setattr(WanTransformer3DModel, "forward", failing)
+    render = load(base=str(wan), steps=1, guidance=1.0, device="cpu", dtype="float32", window=9)
+    done = enhance(recording, tmp_path / "out", render, length=9, overlap=4)
+    assert done.frames == FRAMES
+    assert {picture.shape for picture in pictures(tmp_path / "out")} == {(32, 48, 3)}
+    for said in ("the autoencoder in tiles", "half the pixels", "a quarter of the pixels"):
+        assert caplog.text.count(said) == 1
 
 
 def test_later_clips_go_on_from_the_pictures_of_the_earlier(recording: Path, tmp_path: Path) -> None:

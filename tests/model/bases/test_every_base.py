@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, clip_size
+from renderlift.bridge.frame import Channel
 from renderlift.model.render import load
 
 Shot = Callable[..., Clip]
@@ -24,6 +26,39 @@ def test_as_many_frames_come_out_as_went_in(folder: Path, shot: Shot, frames: in
     video = render(shot(frames))
     assert video.shape == (frames, 32, 48, 3)
     assert video.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["wan_5b", "wan_vace_a14b"])
+@pytest.mark.parametrize("frames", [9, 73])
+def test_a_bases_siblings_load_and_paint_as_it_does(
+    name: str, shot: Shot, frames: int, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    render = load(base=str(folder), steps=1, guidance=2.0, device="cpu", dtype="float32", window=41)
+    assert render(shot(frames, 37, 51)).shape == (frames, 37, 51, 3)
+
+
+@pytest.mark.parametrize(("name", "size"), [("wan_5b", (121, 5)), ("wan", (81, 5)), ("cosmos", (185, 9))])
+def test_enhance_is_told_how_long_a_clip_the_base_likes(
+    name: str, size: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    assert clip_size(load(base=str(request.getfixturevalue(name)), device="cpu"), None, None) == size
+
+
+@pytest.mark.parametrize("name", ["ltx2", "wan_vace", "cosmos"])
+def test_the_geometry_lock_serves_every_base(name: str, shot: Shot, request: pytest.FixtureRequest) -> None:
+    settings: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    settings |= {"base": str(request.getfixturevalue(name)), "working_pixels": 16 * 24}
+    clip = shot(2)
+    locked, plain = load(lock=True, **settings)(clip), load(**settings)(clip)
+    assert locked.shape == plain.shape == (2, 32, 48, 3)
+    # What random weights paint has nothing of the engine's edges, and the lock brings them.
+    assert edges_shared(locked, clip) > edges_shared(plain, clip) + 0.2
+
+
+def edges_shared(video: np.ndarray, clip: Clip) -> float:
+    edges = (np.diff(v.astype(int), axis=2).ravel() for v in (video, clip.channels[Channel.RGB]))
+    return float(np.corrcoef(*edges)[0, 1])
 
 
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 32, 32), (6, 37, 51), (2, 64, 33)])

@@ -3,6 +3,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BASES
@@ -45,9 +46,37 @@ def test_only_that_commit_comes_and_nothing_that_could_run(asked: list[Any], tmp
     folder = fetch(f"Lightricks/LTX-2@{COMMIT}", tmp_path / "base", accepted=True)
     (call,) = asked
     assert call["revision"] == COMMIT
-    assert "*.safetensors" in call["allow_patterns"]
+    assert "*/*.safetensors" in call["allow_patterns"]
     assert {"*.bin", "*.py", "*.pkl"} <= set(call["ignore_patterns"])
     assert COMMIT in (folder / "renderlift_source.json").read_text()
+
+
+def test_weights_come_once_and_not_again_in_one_file_for_other_programs(asked: list[Any], tmp_path: Path) -> None:
+    fetch(f"Lightricks/LTX-2@{COMMIT}", tmp_path / "base", accepted=True)
+    (call,) = asked
+    offered = [
+        "model_index.json",
+        "transformer/diffusion_pytorch_model-00001-of-00008.safetensors",
+        "latent_upsampler/diffusion_pytorch_model.safetensors",
+        "ltx-2-19b-distilled-lora-384.safetensors",
+        "ltx-2-19b-dev-fp8.safetensors",
+        "ltx-2-19b-distilled.safetensors",
+        "transformer_full/diffusion_pytorch_model.safetensors",
+    ]
+    taken = filter_repo_objects(
+        offered, allow_patterns=call["allow_patterns"], ignore_patterns=call["ignore_patterns"]
+    )
+    assert list(taken) == offered[:4]
+
+
+def test_a_repository_that_asks_for_a_login_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def gated(repository: str, **how: Any) -> None:
+        raise OSError("401: access to this model is restricted")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", gated)
+    with pytest.raises(SetupError, match="restricted") as told:
+        fetch(f"Lightricks/LTX-2.5-Diffusers@{COMMIT}", tmp_path / "base", accepted=True)
+    assert "hf auth login" in told.value.fix
 
 
 def test_every_base_states_its_licence() -> None:

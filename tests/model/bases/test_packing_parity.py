@@ -10,6 +10,9 @@ import torch
 from diffusers import WanTransformer3DModel
 
 from renderlift.bridge.clip import Clip
+from renderlift.model.bases.facts import facts_of
+from renderlift.model.bases.settings import RenderSettings
+from renderlift.model.bases.wan import painter as wan_painter
 from renderlift.model.bases.wan_packing import decode, encode, share_positions, velocity
 from renderlift.model.render import load, load_base
 
@@ -65,6 +68,33 @@ def test_without_references_wan_is_the_librarys_own_to_the_bit(wan: Path) -> Non
     assert set(wrapped.state_dict()) == set(plain.state_dict())
 
 
+@pytest.mark.parametrize("name", ["wan", "wan_a14b", "wan_5b"])
+def test_without_references_the_denoising_is_the_stock_pipelines(
+    name: str, shot: Shot, request: pytest.FixtureRequest
+) -> None:
+    """Experts, boundary, flow shift and timesteps of each token: all as `WanPipeline` has them."""
+    folder: Path = request.getfixturevalue(name)
+    pipeline = load_base(str(folder), torch.float32)
+    settings = RenderSettings(steps=4, guidance=2.0, references=(), prompt="a car", negative_prompt="a tree")
+    words = [torch.zeros(1, 226, 32)] * 2
+    with torch.inference_mode():
+        if pipeline.text_encoder is not None:
+            words = pipeline.encode_prompt("a car", "a tree")
+        theirs = pipeline(
+            prompt_embeds=words[0],
+            negative_prompt_embeds=words[1],
+            height=32,
+            width=64,
+            num_frames=5,
+            num_inference_steps=4,
+            guidance_scale=2.0,
+            generator=torch.Generator().manual_seed(0),
+            output_type="pt",
+        ).frames[0]
+        ours = wan_painter(pipeline, facts_of(folder), settings)(shot(5, 32, 64), {})
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
 def test_a_reference_acts_on_wan_and_never_comes_out_of_it(wan: Path) -> None:
     transformer = load_base(str(wan), torch.float32).transformer
     noisy, text = torch.randn(1, 16, 3, 4, 6), torch.zeros(1, 4, 32)
@@ -107,7 +137,6 @@ def test_several_references_of_ltx2_are_packed_in_the_adapters_order(
 
     from renderlift.model.bases.facts import LTX2
     from renderlift.model.bases.ltx2 import painter
-    from renderlift.model.bases.settings import RenderSettings
 
     pipeline = load_base(str(ltx2), torch.float32)
     settings = RenderSettings(steps=1, references=("rgb", "depth", "normal"))

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from diffusers import WanVACETransformer3DModel
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model.bases.controls import CONTROLS, control_video
+from renderlift.model.bases.facts import WAN_VACE
 from renderlift.model.bases.propagation import load as load_propagate
-from renderlift.model.bases.wan_vace import control_and_mask
+from renderlift.model.bases.settings import RenderSettings
+from renderlift.model.bases.wan_vace import control_and_mask, painter
 from renderlift.model.control import Fit
+from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
 
@@ -74,6 +80,35 @@ def test_anchors_outside_the_clip_are_refused(wan_vace: Path, shot: Shot) -> Non
     propagate = load_propagate(base=str(wan_vace), steps=1, guidance=1.0, device="cpu", dtype="float32")
     with pytest.raises(SetupError, match="between 0 and 4"):
         propagate(shot(5), {9: np.zeros((32, 48, 3), np.uint8)})
+
+
+def test_both_experts_of_2_2_are_used_and_both_see_the_control(
+    wan_vace_a14b: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[tuple[int, bool]] = []
+    forward = WanVACETransformer3DModel.forward
+
+    def spying(self: Any, **inputs: Any) -> Any:
+        used.append((id(self), bool(inputs["control_hidden_states"].any())))
+        return forward(self, **inputs)
+
+    monkeypatch.setattr(WanVACETransformer3DModel, "forward", spying)
+    load(base=str(wan_vace_a14b), steps=6, guidance=1.0, device="cpu", dtype="float32")(shot(5))
+    assert len(used) == 6
+    assert len(set(used)) == 2
+    assert all(sees for _, sees in used)
+
+
+def test_pictures_of_what_things_look_like_change_the_clip_and_not_its_length(wan_vace: Path, shot: Shot) -> None:
+    pipeline = load_base(str(wan_vace), torch.float32)
+    settings = RenderSettings(steps=1, prompt="a car")
+    with torch.inference_mode():
+        one, other = (
+            painter(pipeline, WAN_VACE, settings, [np.full((40, 30, 3), grey, np.uint8)])(shot(5), {})
+            for grey in (20, 230)
+        )
+    assert one.shape == other.shape == (5, 3, 32, 48)
+    assert not torch.equal(one, other)
 
 
 def test_another_base_cannot_propagate(wan: Path) -> None:

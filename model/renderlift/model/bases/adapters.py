@@ -1,7 +1,8 @@
 """Adapters of any trainer's spelling, loaded into the base they fit, and refused by the others with a sentence.
 
 diffusers reads its own form, ComfyUI's and ltx-trainer's (`diffusion_model.`), and kohya's (`lora_unet_`) for Wan.
-kohya's for LTX-2 is read here.
+kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names. A file that names no alpha means
+alpha = rank, as every reader takes it.
 """
 
 from pathlib import Path
@@ -14,9 +15,13 @@ from torch import Tensor
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BASES, WAN, WAN_VACE, BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
+from renderlift.model.references import check_names
 
+DISTILLED = "distilled"
 LOW_NOISE_FILE = "pytorch_lora_weights_2.safetensors"  # of the second expert of Wan 2.2 A14B
 KOHYA = "lora_unet_"
+ALPHA = ".alpha"
+DORA = ("dora_scale", "lora_magnitude_vector")
 
 
 def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float) -> AdapterFacts:
@@ -27,15 +32,28 @@ def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float)
     """
     facts = read_facts(adapter)
     _refuse_other_base(base, facts, adapter)
+    check_names(facts.references, what=f"the references of {adapter}")
     opened, name = cast(Any, pipeline), facts.task
     path = adapter_file(adapter)
     _load(opened, path, name)
     second = path.with_name(LOW_NOISE_FILE)
-    if base in (WAN, WAN_VACE) and opened.transformer_2 is not None:
+    if base.name in (WAN.name, WAN_VACE.name) and opened.transformer_2 is not None:
         # One file for both experts is a common way to publish; two are better.
         _load(opened, second if second.is_file() else path, name, load_into_transformer_2=True)
     opened.set_adapters(name, scale)
     return facts
+
+
+def distil(pipeline: object, lora: Path) -> None:
+    """Make full weights distilled ones, for good, by the LoRA that their publisher laid beside them.
+
+    Raises:
+        SetupError: it belongs to other weights.
+    """
+    opened = cast(Any, pipeline)
+    _load(opened, lora, DISTILLED)
+    opened.fuse_lora(components=["transformer", "connectors"], adapter_names=[DISTILLED])
+    opened.unload_lora_weights()
 
 
 def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
@@ -47,14 +65,37 @@ def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
         "local_files_only": True,
     }
     weights = load_file(path)
+    if any(word in key for key in weights for word in DORA):
+        raise _unfit(path, "it is a DoRA, of which diffusers would drop a part without a word")
     if any(key.startswith(KOHYA) for key in weights) and hasattr(denoiser, "transformer_blocks"):
         source = {"pretrained_model_name_or_path_or_dict": from_kohya(weights, denoiser, path)}
+    elif any(key.endswith(ALPHA) and not key.startswith(KOHYA) for key in weights):
+        source = {"pretrained_model_name_or_path_or_dict": with_alphas_in(weights)}
     try:
         pipeline.load_lora_weights(**source, adapter_name=name, **where)
     except (ValueError, RuntimeError, KeyError) as problem:
         raise _unfit(path, str(problem).splitlines()[0]) from problem
     if name not in getattr(denoiser, "peft_config", {}):
         raise _unfit(path, "none of its layers are in this base")
+
+
+def with_alphas_in(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Dotted names with an alpha apart (`diffusion_model.blocks.0.self_attn.q.alpha`), as factors alone.
+
+    diffusers takes alphas for some models, and for LTX-2 refuses the file.
+    """
+    done: dict[str, Tensor] = {}
+    for key, values in weights.items():
+        layer, separator, factor = key.rpartition(".lora_")
+        if not separator:
+            if not key.endswith(ALPHA):
+                done[key] = values
+            continue
+        is_down = factor.startswith(("A", "down"))
+        alpha = weights.get(layer + ALPHA)
+        scale = float(alpha) / len(values) if is_down and alpha is not None else 1.0
+        done[f"{layer}.lora_{'A' if is_down else 'B'}.weight"] = values * scale
+    return done
 
 
 def from_kohya(weights: dict[str, Tensor], denoiser: object, path: Path) -> dict[str, Tensor]:
@@ -88,7 +129,7 @@ def _refuse_other_base(base: BaseFacts, facts: AdapterFacts, adapter: Path) -> N
             f"the adapter {adapter} was trained on {facts.base}, and this base is {base.name} ({base.title})",
             fix=f"Name a {facts.base} base with --base, or an adapter for {base.name}.",
         )
-    if base in (WAN, WAN_VACE) and facts.reference_downscale_factor != 1:
+    if base.name in (WAN.name, WAN_VACE.name) and facts.reference_downscale_factor != 1:
         raise SetupError(
             f"the adapter {adapter} wants references at 1/{facts.reference_downscale_factor} of the size, and "
             "Wan's frames all have one size",

@@ -1,7 +1,7 @@
 """Cosmos-Transfer 2.5, by the stock `Cosmos2_5_TransferPipeline`: one control video from the engine's buffers.
 
-Inference only: the pipeline takes no LoRA. It goes on from chunk to chunk by itself, so a clip of any
-length is one call. Its licence asks that the guardrail runs, so nothing here switches it off.
+Inference only: the pipeline takes no LoRA. Within one call it goes on from chunk to chunk by itself. Its licence
+asks that the guardrail runs, so nothing here switches it off.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from diffusers import Cosmos2_5_TransferPipeline
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.errors import RenderError
 from renderlift.model import control
 from renderlift.model.bases.controls import control_video
 from renderlift.model.bases.facts import BaseFacts
@@ -44,7 +45,7 @@ def painter(
             height=fit.padded_height,
             width=fit.padded_width,
             num_frames=len(video),
-            num_frames_per_chunk=min(chunk_frames, _longest_chunk(pipeline)),
+            num_frames_per_chunk=_chunk(pipeline, chunk_frames),
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
             generator=torch.Generator().manual_seed(settings.seed),
@@ -55,10 +56,15 @@ def painter(
     return paint
 
 
-def _longest_chunk(pipeline: Cosmos2_5_TransferPipeline) -> int:
-    """As the pipeline itself computes it from the size of its positions."""
+def _chunk(pipeline: Cosmos2_5_TransferPipeline, wanted: int) -> int:
+    """The longest chunk up to `wanted` that the positions reach and the autoencoder gives back whole.
+
+    From another length the pipeline would lose frames at the end of each chunk, and run ahead of its control.
+    """
     config = cast(Any, pipeline.transformer).config
-    return max(size // patch for size, patch in zip(config.max_size, config.patch_size, strict=True))
+    longest = max(size // patch for size, patch in zip(config.max_size, config.patch_size, strict=True))
+    ratio = int(pipeline.vae_scale_factor_temporal)
+    return (min(wanted, longest) - 1) // ratio * ratio + 1
 
 
 def _prompt(
@@ -66,7 +72,9 @@ def _prompt(
 ) -> dict[str, Any]:
     guided = settings.guidance > 1
     if encoder.reads_text:
-        words, opposite = encoder(*prompts_for(clip, settings), guided)
+        told = prompts_for(clip, settings)
+        _refuse_unsafe(pipeline, told[0])
+        words, opposite = encoder(*told, guided)
     else:
         transformer = cast(Any, pipeline.transformer)
         config = transformer.config
@@ -75,3 +83,9 @@ def _prompt(
         words = no_words(TEXT_TOKENS, int(channels), pipeline._execution_device, transformer.dtype)
         opposite = words if guided else None
     return {"prompt_embeds": words, "negative_prompt_embeds": opposite}
+
+
+def _refuse_unsafe(pipeline: Cosmos2_5_TransferPipeline, prompt: str) -> None:
+    """What the pipeline does with words; it is given them encoded, and could not."""
+    if not cast(Any, pipeline).safety_checker.check_text_safety(prompt):
+        raise RenderError(f"the guardrail of Cosmos refuses the prompt {prompt!r}", fix="Describe it otherwise.")

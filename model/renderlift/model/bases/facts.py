@@ -4,7 +4,7 @@ Figures are the publishers' own; docs/bases.md says which of them were measured 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,14 +23,22 @@ class BaseFacts:
     window: int  # frames it was trained on, and so the most that are painted at once; 0 = any
     overlap: int  # frames that neighbouring windows share
     pixels: int  # area it was trained at
+    token: tuple[int, int]  # frames and pixels of a side in one token: lengths are k * frames + 1
     steps: int
     guidance: float  # 1 = none, at half the cost
     fps: float  # what its positions in time stand for
     takes_adapters: bool = True
     takes_before: bool = True  # goes on from the finished pictures of the window before
+    windows_per_call: int = 1  # the pipeline itself goes on from one to the next, over one frame
+    is_distilled: bool = False  # wants the very noise levels that it was distilled on
     licence: str = ""
     licence_url: str = ""
     repositories: tuple[str, ...] = ()  # on the hub, by their publishers
+
+    @property
+    def frames_per_call(self) -> int:
+        """The longest clip that is painted in one go; 0 = any."""
+        return self.windows_per_call * (self.window - 1) + 1 if self.window else 0
 
 
 EMBEDDED = BaseFacts(
@@ -42,6 +50,7 @@ EMBEDDED = BaseFacts(
     window=0,
     overlap=0,
     pixels=96 * 160,
+    token=(4, 8),
     steps=2,
     guidance=1.0,
     fps=24.0,
@@ -63,12 +72,23 @@ LTX2 = BaseFacts(
     window=121,
     overlap=9,
     pixels=704 * 1216,
+    token=(8, 32),
     steps=8,
     guidance=1.0,
     fps=24.0,
+    is_distilled=True,
     licence="LTX-2 Community License (free below a yearly revenue that it names)",
     licence_url="https://huggingface.co/Lightricks/LTX-2/blob/main/LICENSE",
-    repositories=("Lightricks/LTX-2", "Lightricks/LTX-2.5-Diffusers"),
+    repositories=(
+        "Lightricks/LTX-2",
+        "diffusers/LTX-2.3-Diffusers",
+        "diffusers/LTX-2.3-Distilled-Diffusers",
+        "Lightricks/LTX-2.5-Diffusers",
+    ),
+)
+# The same, before distillation: the pipeline's own steps and guidance.
+LTX2_FULL = replace(
+    LTX2, title="LTX-2 and 2.3, in context, not distilled", steps=30, guidance=3.0, is_distilled=False
 )
 WAN = BaseFacts(
     name="wan",
@@ -79,6 +99,7 @@ WAN = BaseFacts(
     window=81,
     overlap=5,
     pixels=480 * 832,
+    token=(4, 16),
     steps=30,
     guidance=5.0,
     fps=16.0,
@@ -91,6 +112,15 @@ WAN = BaseFacts(
         "Wan-AI/Wan2.2-TI2V-5B-Diffusers",
     ),
 )
+# Its own autoencoder, size and rate.
+WAN_5B = replace(
+    WAN,
+    title="Wan 2.2 TI2V 5B, in context (experimental)",
+    window=121,
+    pixels=704 * 1280,
+    token=(4, 32),
+    fps=24.0,
+)
 WAN_VACE = BaseFacts(
     name="wan-vace",
     title="Wan 2.1 and 2.2 VACE",
@@ -100,6 +130,7 @@ WAN_VACE = BaseFacts(
     window=81,
     overlap=5,
     pixels=480 * 832,
+    token=(4, 16),
     steps=30,
     guidance=5.0,
     fps=16.0,
@@ -113,18 +144,21 @@ COSMOS = BaseFacts(
     pipelines=("Cosmos2_5_TransferPipeline",),
     loads_as="Cosmos2_5_TransferPipeline",
     conditions=("edge", "blur", "depth", "seg"),
-    window=0,  # the pipeline itself goes on from chunk to chunk, 93 frames each
-    overlap=0,
+    window=93,
+    overlap=9,
+    windows_per_call=2,
     pixels=704 * 1280,
+    token=(4, 16),
     steps=36,
     guidance=3.0,
     fps=30.0,
     takes_adapters=False,
-    takes_before=False,
+    takes_before=False,  # its pipeline has no way in for finished pictures
     licence="NVIDIA Open Model License, which asks that the guardrail stays on",
     licence_url="https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
     repositories=("nvidia/Cosmos-Transfer2.5-2B",),
 )
+# One row for each name; the variants go by their base's.
 BASES = (EMBEDDED, LTX2, WAN, WAN_VACE, COSMOS)
 
 
@@ -140,12 +174,42 @@ def facts_of(folder: Path) -> BaseFacts:
         return EMBEDDED  # of our own making: it knows no text
     for facts in BASES:
         if pipeline in facts.pipelines:
-            return facts
+            return _variant(facts, folder, index)
     known = ", ".join(name for facts in BASES for name in facts.pipelines)
     raise SetupError(
         f"the base in {folder} is a {pipeline or 'folder without a pipeline class'}, which is none of {known}",
         fix="Name a folder with one of these pipelines, in the form of diffusers; docs/bases.md lists them.",
     )
+
+
+def _variant(facts: BaseFacts, folder: Path, index: dict[str, Any]) -> BaseFacts:
+    """The row of a base that comes in two kinds."""
+    if facts is LTX2 and not _is_distilled(folder):
+        return LTX2_FULL
+    if facts is WAN and index.get("expand_timesteps"):
+        return WAN_5B
+    return facts
+
+
+def _is_distilled(folder: Path) -> bool:
+    """Whether LTX-2's weights are distilled: as published, or with the publisher's distilled LoRA beside them.
+
+    Nothing says so outright. But the scheduler of distilled weights shifts no noise levels, since theirs are
+    given; and of 2.5 (the first with positions for keyframes) only the distilled weights stand in `transformer`.
+    """
+    if distilled_lora(folder) is not None:
+        return True
+    scheduler, transformer = (
+        _json(folder / part / name)
+        for part, name in (("scheduler", "scheduler_config.json"), ("transformer", "config.json"))
+    )
+    shifts = bool(scheduler.get("use_dynamic_shifting"))
+    return not shifts or bool(transformer.get("use_keyframes_abs_pos_embedding"))
+
+
+def distilled_lora(folder: Path) -> Path | None:
+    """The LoRA that lies beside LTX-2's full weights and makes them distilled ones."""
+    return next(iter(sorted(folder.glob("*distilled-lora*.safetensors"))), None)
 
 
 def has_part(folder: Path, name: str) -> bool:
@@ -160,11 +224,18 @@ def _model_index(folder: Path) -> dict[str, Any]:
             f"no base at {folder}: model_index.json is missing",
             fix="Name a folder that a diffusers pipeline's save_pretrained wrote, or leave --base out.",
         )
+    return _json(path)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A file's table; empty where there is no such file."""
+    if not path.is_file():
+        return {}
     try:
-        index = json.loads(path.read_text())
+        table = json.loads(path.read_text())
     except ValueError as problem:
         raise SetupError(f"{path} is not JSON: {problem}", fix="Download or save the base again.") from problem
-    return cast(dict[str, Any], index) if isinstance(index, dict) else {}
+    return cast(dict[str, Any], table) if isinstance(table, dict) else {}
 
 
 def _is_absent(part: object) -> bool:

@@ -12,9 +12,14 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BASES, BaseFacts
 
 SPECIFICATION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
-WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*")
-# What could run code when it is loaded, or hold some.
-UNWANTED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py")
+# Weights in folders only: what lies at the top is the same again in one file, for other programs, often in several
+# precisions. All but the LoRA that makes LTX-2's full weights distilled ones.
+WANTED = ("*.json", "*/*.safetensors", "*distilled-lora*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*")
+# What could run code when it is loaded, or hold some; and parts of LTX-2.5 that nothing here uses.
+UNWANTED = (
+    *("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py"),
+    *("transformer_full/*", "prompt_enhancer/*", "diffusion_decoder/*", "duration_head/*"),
+)
 SOURCE = "renderlift_source.json"
 
 
@@ -26,7 +31,8 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
         accepted: the user has read the licence and agrees.
 
     Raises:
-        SetupError: no such specification, or the licence is not accepted; says where to read it.
+        SetupError: no such specification, the licence is not accepted (says where to read it), or the hub
+            does not give it.
     """
     match = SPECIFICATION.fullmatch(specification)
     if match is None:
@@ -42,15 +48,23 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
             f"{repository} is under this licence: {licence}", fix="Read it, then add --accept-licence."
         )
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
     found: dict[str, Any] = {"repository": repository, "revision": revision, "licence": licence}
-    snapshot_download(
-        repository,
-        revision=revision,
-        local_dir=output,
-        allow_patterns=list(WANTED),
-        ignore_patterns=list(UNWANTED),
-    )
+    try:
+        snapshot_download(
+            repository,
+            revision=revision,
+            local_dir=output,
+            allow_patterns=list(WANTED),
+            ignore_patterns=list(UNWANTED),
+        )
+    except (HfHubHTTPError, OSError) as problem:
+        raise SetupError(
+            f"{repository} cannot be fetched: {str(problem).strip().splitlines()[0]}",
+            fix=f"Where it asks for it, accept its terms on https://huggingface.co/{repository} and log in "
+            "(`hf auth login`). Else run the same again, which goes on where it stopped.",
+        ) from problem
     (output / SOURCE).write_text(json.dumps(found, indent=1))
     return output
 

@@ -2,21 +2,24 @@
 
 References enter as clean tokens that share the target's positions; pictures that are known already (the end
 of the window before, anchors) as the pipeline's own conditions. No attention mask is ever asked for: with
-one, the pipeline would build a dense one of tokens x tokens.
+one, the pipeline would build a dense one of tokens x tokens. The sound that the model makes along the way is
+dropped: nobody asked for it, and an engine's recording has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers import LTX2InContextPipeline, LTX2LatentUpsamplePipeline
+from diffusers import FlowMatchEulerDiscreteScheduler, LTX2InContextPipeline, LTX2LatentUpsamplePipeline
 from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import LTX2ReferenceCondition
 from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES, STAGE_2_DISTILLED_SIGMA_VALUES
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.errors import SetupError
 from renderlift.model import control
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder, prompts_for
@@ -36,6 +39,7 @@ NO_GUIDANCE = {
         ("guidance_rescale", 0.0),
     )
 }
+GUIDED_RESCALE = 0.7  # the pipeline's own: guidance alone would oversaturate
 
 
 def painter(
@@ -45,8 +49,18 @@ def painter(
 
     Args:
         upsampler: an `LTX2LatentUpsamplerModel`, for two stages.
+
+    Raises:
+        SetupError: two stages with weights that are not distilled.
     """
     encoder = PromptEncoder(pipeline)
+    if facts.is_distilled:
+        _take_levels_as_they_are(pipeline)
+    elif settings.two_stages:
+        raise SetupError(
+            "two stages need distilled weights, and these are not",
+            fix="Put the base's distilled LoRA (*distilled-lora*.safetensors) into its folder, or use one stage.",
+        )
     second = (
         LTX2LatentUpsamplePipeline(vae=pipeline.vae, latent_upsampler=cast(Any, upsampler))
         if settings.two_stages
@@ -66,12 +80,13 @@ def painter(
                 "generator": torch.Generator().manual_seed(settings.seed),
             }
         )
+        call |= _schedule(settings.steps, facts)
         if second is None:
-            conditions = _conditions(pipeline, known, fit)
-            pixels = _first_stage(pipeline, settings, clip, fit, call | conditions, output="pt")[0]
+            call |= _conditions(pipeline, known, fit)
+            painted = _first_stage(pipeline, settings, clip, fit, call, output="pt")
         else:
-            pixels = _two_stages(pipeline, second, settings, clip, fit, known, call)
-        return control.cut_out(pixels, fit, len(clip))
+            painted = _two_stages(pipeline, second, settings, clip, fit, known, call)
+        return control.cut_out(cast(Tensor, painted.frames)[0], fit, len(clip))
 
     return paint
 
@@ -84,7 +99,7 @@ def _first_stage(
     call: dict[str, Any],
     *,
     output: str,
-) -> Tensor:
+) -> Any:
     frames = int(call["num_frames"])
     # Shrunk here by area, as in training: the pipeline would take every n-th pixel.
     small = control.shrunk(fit, settings.reference_downscale_factor)
@@ -95,16 +110,14 @@ def _first_stage(
         )
         for video in reference_videos(settings.references, clip.channels)
     ]
-    painted = cast(Any, pipeline)(
+    return cast(Any, pipeline)(
         **call,
-        **_schedule(settings.steps, distilled=cast(Any, pipeline).text_encoder is not None),
         reference_conditions=references,
         reference_downscale_factor=settings.reference_downscale_factor,
         height=fit.padded_height,
         width=fit.padded_width,
         output_type=output,
     )
-    return cast(Tensor, painted.frames)
 
 
 def _two_stages(
@@ -115,48 +128,53 @@ def _two_stages(
     fit: Fit,
     known: Mapping[int, Picture],
     call: dict[str, Any],
-) -> Tensor:
+) -> Any:
     """Half the size with the references, then twice the latents and three steps without them.
 
     Lightricks' own recipe: the adapter has done its work after the first stage, and would copy the
     reference's coarse detail in the second.
     """
     half = Fit(fit.height // 2, fit.width // 2, fit.padded_height // 2, fit.padded_width // 2)
-    latents = _first_stage(
-        pipeline, settings, clip, half, call | _conditions(pipeline, known, half), output="latent"
-    )
+    first = _first_stage(pipeline, settings, clip, half, call | _conditions(pipeline, known, half), output="latent")
     with torch.inference_mode():
-        large = cast(Any, upsample)(latents=latents, output_type="latent", return_dict=False)[0]
-    mean, std = pipeline.vae.latents_mean, pipeline.vae.latents_std
+        large = cast(Any, upsample)(latents=first.frames, output_type="latent", return_dict=False)[0]
+    again = {
+        "sigmas": STAGE_2_DISTILLED_SIGMA_VALUES,
+        "num_inference_steps": len(STAGE_2_DISTILLED_SIGMA_VALUES),
+        "noise_scale": STAGE_2_DISTILLED_SIGMA_VALUES[0],
+        **NO_GUIDANCE,
+    }
     with _without_adapters(pipeline):
-        painted = cast(Any, pipeline)(
-            **call,
-            **_conditions(pipeline, known, fit),
-            latents=pipeline._normalize_latents(large, mean, std),
-            sigmas=STAGE_2_DISTILLED_SIGMA_VALUES,
-            num_inference_steps=len(STAGE_2_DISTILLED_SIGMA_VALUES),
-            noise_scale=STAGE_2_DISTILLED_SIGMA_VALUES[0],
+        return cast(Any, pipeline)(
+            **call | _conditions(pipeline, known, fit) | again,
+            latents=large.float(),  # as they are: the pipeline normalises what it is given
+            audio_latents=first.audio,  # picture and sound attend to each other, so both go on
             height=fit.padded_height,
             width=fit.padded_width,
             output_type="pt",
         )
-    return cast(Tensor, painted.frames)[0]
 
 
-class _without_adapters:  # noqa: N801, a context that reads like one
+@contextmanager
+def _without_adapters(pipeline: LTX2InContextPipeline) -> Generator[None]:
     """Adapters off inside, as they were outside."""
+    transformer = cast(Any, pipeline.transformer)
+    if not getattr(transformer, "peft_config", None):
+        yield
+        return
+    transformer.disable_adapters()
+    try:
+        yield
+    finally:
+        transformer.enable_adapters()
 
-    def __init__(self, pipeline: LTX2InContextPipeline) -> None:
-        self._transformer = cast(Any, pipeline.transformer)
-        self._has_any = bool(getattr(self._transformer, "peft_config", None))
 
-    def __enter__(self) -> None:
-        if self._has_any:
-            self._transformer.disable_adapters()
-
-    def __exit__(self, *_: object) -> None:
-        if self._has_any:
-            self._transformer.enable_adapters()
+def _take_levels_as_they_are(pipeline: LTX2InContextPipeline) -> None:
+    """Noise levels of distilled weights are given; a scheduler of the full weights would shift them."""
+    config = cast(Any, pipeline.scheduler).config
+    pipeline.scheduler = FlowMatchEulerDiscreteScheduler.from_config(
+        config, use_dynamic_shifting=False, shift_terminal=None, shift=1.0
+    )
 
 
 def _fit(pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSettings, clip: Clip) -> Fit:
@@ -167,15 +185,18 @@ def _fit(pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSett
     return control.fitted(clip.height, clip.width, settings.working_pixels, multiple)
 
 
-def _schedule(steps: int, *, distilled: bool) -> dict[str, Any]:
+def _schedule(steps: int, facts: BaseFacts) -> dict[str, Any]:
     """Distilled weights want the very noise levels they were distilled on; equal spacing costs quality."""
-    if distilled and steps == len(DISTILLED_SIGMA_VALUES):
+    if facts.is_distilled and steps == len(DISTILLED_SIGMA_VALUES):
         return {"sigmas": list(DISTILLED_SIGMA_VALUES), "num_inference_steps": steps}
     return {"num_inference_steps": steps}
 
 
 def _guidance(settings: RenderSettings) -> dict[str, Any]:
-    return {**NO_GUIDANCE, "guidance_scale": settings.guidance, "spatio_temporal_guidance_blocks": None}
+    guided: dict[str, Any] = {"spatio_temporal_guidance_blocks": None}
+    if settings.guidance > 1:
+        guided |= {"guidance_scale": settings.guidance, "guidance_rescale": GUIDED_RESCALE}
+    return {**NO_GUIDANCE, **guided}
 
 
 def _prompt(

@@ -21,6 +21,8 @@ from renderlift.model.bases.settings import Paint, RenderSettings
 UPSAMPLER = "latent_upsampler"
 # Parts that a base can do without: the engine is silent, and a prompt can be empty.
 OPTIONAL_PARTS = ("text_encoder", "tokenizer", "transformer_2")
+# LTX-2.5 brings a language model that rewrites prompts. Ours say what the engine knows already.
+UNUSED_PARTS = ("prompt_enhancer", "processor")
 
 
 def open_pipeline(folder: Path, facts: BaseFacts, dtype: torch.dtype, **quantised: Any) -> DiffusionPipeline:
@@ -33,6 +35,8 @@ def open_pipeline(folder: Path, facts: BaseFacts, dtype: torch.dtype, **quantise
         SetupError: weights are missing, or are not safetensors, or need a package that is not there.
     """
     parts: dict[str, Any] = {name: None for name in OPTIONAL_PARTS if _is_optional(facts, folder, name)}
+    if facts.name == LTX2.name:
+        parts |= dict.fromkeys(UNUSED_PARTS)
     if facts is COSMOS:
         require_torchvision()
         parts["safety_checker"] = guardrail()
@@ -70,10 +74,10 @@ def open_upsampler(folder: Path, dtype: torch.dtype) -> object:
 def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: RenderSettings, folder: Path) -> Paint:
     """How this base paints clips."""
     opened = cast(Any, pipeline)
-    if facts in (EMBEDDED, LTX2):
+    if facts.name in (EMBEDDED.name, LTX2.name):
         upsampler = open_upsampler(folder, opened.dtype).to(opened.device) if settings.two_stages else None  # type: ignore[attr-defined]
         return ltx2.painter(opened, facts, settings, upsampler)
-    if facts is WAN:
+    if facts.name == WAN.name:
         return wan.painter(opened, facts, settings)
     if facts is WAN_VACE:
         return wan_vace.painter(opened, facts, settings)
@@ -115,4 +119,4 @@ def _is_optional(facts: BaseFacts, folder: Path, name: str) -> bool:
     """Whether to tell diffusers to do without a part. Wan's second expert it leaves out by itself."""
     if has_part(folder, name):
         return False
-    return name != "transformer_2" or facts in (WAN, WAN_VACE)
+    return name != "transformer_2" or facts.name in (WAN.name, WAN_VACE.name)

@@ -83,7 +83,12 @@ def _denoised(
     device = pipeline._execution_device
     generator = torch.Generator().manual_seed(settings.seed)
     latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
-    noises = [randn_tensor(shape, generator=generator, device=device, dtype=torch.float32) for _ in references]
+    softened = 1 - settings.reference_strength
+    shown = [
+        softened * randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
+        + (1 - softened) * reference
+        for reference in references
+    ]
     known = 0 if beginning is None else beginning.shape[2]
     scheduler = cast(Any, pipeline.scheduler)
     scheduler.set_timesteps(settings.steps, device=device)
@@ -93,8 +98,6 @@ def _denoised(
                 latents[:, :, :known] = beginning
             transformer = _expert(pipeline, float(timestep))
             sigma = (timestep / TIMESTEPS).view(1).float()
-            softened = sigma * (1 - settings.reference_strength)
-            shown = [softened * n + (1 - softened) * r for n, r in zip(noises, references, strict=True)]
             predicted = _guided(transformer, latents, sigma, shown, text, settings, known)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
     if beginning is not None:

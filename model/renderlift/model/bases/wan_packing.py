@@ -51,9 +51,9 @@ def velocity(
     Args:
         noisy: (B, C, t, h, w) at noise level `sigma`, but clean in its first `known_frames` frames.
         sigma: (B,), in [0, 1].
-        references: latents (B, C, t, h, w) each, clean where `reference_strength` is 1.
+        references: latents (B, C, t, h, w) each, at noise level 1 - `reference_strength`.
         text: (B, tokens, C).
-        reference_strength: references stand at noise level sigma * (1 - strength).
+        reference_strength: 1 = clean references, 0 = nothing but noise, at every step.
 
     Returns:
         (B, C, t, h, w).
@@ -61,12 +61,12 @@ def velocity(
     share_positions(transformer, 1 + len(references))
     patch = cast(Any, transformer).config.patch_size
     frames, height, width = (size // step for size, step in zip(noisy.shape[2:], patch, strict=True))
-    per_frame = height * width
+    per_frame, shown_at = height * width, TIMESTEPS * (1 - reference_strength)
     level = (sigma * TIMESTEPS).view(-1, 1)
     times = [
         torch.zeros_like(level).expand(-1, known_frames * per_frame),
         level.expand(-1, (frames - known_frames) * per_frame),
-        *[(level * (1 - reference_strength)).expand(-1, frames * per_frame) for _ in references],
+        *[torch.full_like(level, shown_at).expand(-1, frames * per_frame) for _ in references],
     ]
     predicted = transformer(
         hidden_states=torch.cat([noisy, *references], 2),
