@@ -79,7 +79,9 @@ def serve(
     *,
     render: Render = "embedded",
     renderer: RendererOptions,
-    preview_length: Annotated[int, typer.Option(min=1, help="Newest frames in a clip of a preview.")] = 1,
+    preview_length: Annotated[
+        int | None, typer.Option(min=1, help="Newest frames in a clip of a preview; else as the renderer likes it.")
+    ] = None,
     length: Length = None,
     overlap: Overlap = None,
     record: Annotated[
@@ -108,7 +110,7 @@ def serve(
     with telling(as_json, debug) as events, options.stopping() as stop:
         from contextlib import ExitStack
 
-        from renderlift.bridge.clip import clip_size
+        from renderlift.bridge.clip import clip_size, preview_size
         from renderlift.bridge.films import Films
         from renderlift.bridge.receive import Receiver
         from renderlift.bridge.record import Recorder
@@ -126,8 +128,7 @@ def serve(
             options.leave_a_core_to_the_engine()
             lift = load_renderer(render, renderer)
             events.tell("ready", f"The renderer {render} is ready.", render=render)
-            frames, shared = clip_size(lift, length, overlap)
-            service = Service(preview_length=preview_length, length=frames, overlap=shared, once=once)
+            service = Service(*preview_size(lift, preview_length), *clip_size(lift, length, overlap), once=once)
             served = serve_engines(
                 receiver, lift, service, events=events, stop=stop, recorder=recorder, films=films
             )
