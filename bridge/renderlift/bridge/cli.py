@@ -358,16 +358,29 @@ for command in (cli_learning.pairs, cli_learning.train, cli_learning.evaluate, c
 
 
 @app.command()
-def doctor(as_json: Json = False, debug: Debug = False) -> None:
-    """Say what works on this machine, and the fix for what does not.
+def doctor(
+    base: Annotated[
+        str | None, typer.Option(help="Folder of a large base, to be measured; else the published ones.")
+    ] = None,
+    gpu_memory: Annotated[
+        float | None, typer.Option(min=1, help="GB of a GPU that is not here, to plan for.", metavar="GB")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what works on this machine, and the fix for what does not; and how large bases would fit.
 
     renderlift doctor
+
+    renderlift doctor --base ltx-2 --gpu-memory 24
     """
     with telling(as_json, debug) as events:
         from renderlift.bridge.doctor import examine, tell_findings
+        from renderlift.bridge.doctor_bases import tell_bases
 
         findings = examine()
         tell_findings(findings, events)
+        tell_bases(events, base=base, gpu_memory_gb=gpu_memory)
         if any(finding.state == "fail" for finding in findings):
             raise typer.Exit(FAILED)
 
