@@ -5,8 +5,9 @@
 
 Stages: read (frames from a recording, as they come from disk), encode, denoise and decode
 (the base, by diffusers), lock (the geometry lock at full resolution), write (H.264).
-Sequential and overlapped runs alternate, so that a machine busy with other things
-slows both; their ratio is what counts.
+Sequential and overlapped runs of `enhance` alternate, so that a machine busy with other things
+slows both; their ratio is what counts. Where the model fills the CPU there is nothing to overlap, so
+a stand-in that waits without the CPU shows what a GPU would gain.
 """
 
 import argparse
@@ -16,23 +17,25 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
-from renderlift.bridge.ahead import ahead
-from renderlift.bridge.clip import Clip, Video, clips
+from renderlift.bridge import enhance
+from renderlift.bridge.clip import Clip, Render, Video, clips
 from renderlift.bridge.frame import Array, CameraPose, Channel, Frame
 from renderlift.bridge.join import cross_fade
 from renderlift.bridge.record import Recorder, read_frames
 from renderlift.bridge.video import Picture, VideoWriter
 
 HEIGHT, WIDTH, LENGTH, OVERLAP = 256, 448, 9, 2
+ONLY = ("stages", "overlap", "stand-in", "memory")
 STAGES = ("read", "encode", "denoise", "decode", "lock", "write")
 
 
@@ -117,20 +120,30 @@ def cut(frames: Iterator[Frame]) -> Iterator[Clip]:
     return clips(frames, length=LENGTH, overlap=OVERLAP)
 
 
-def sequential(model: Model, recording: Path, output: Path) -> None:
-    with VideoWriter(output, HEIGHT, WIDTH, 24) as writer:
-        sink = cross_fade(lambda frame, picture: writer.write(picture), overlap=OVERLAP)
-        for clip in cut(read_frames(recording)):
-            sink(clip, model.render(clip))
+def overlapped(render: Render, recording: Path, output: Path) -> None:
+    """`enhance` as it is: frames read, clips cut, rendered and written side by side."""
+    enhance.enhance(recording, output, render, length=LENGTH, overlap=OVERLAP, restart=True)
 
 
-def overlapped(model: Model, recording: Path, output: Path) -> None:
-    """As `enhance` does it: reading, rendering and writing in a thread each."""
-    with VideoWriter(output, HEIGHT, WIDTH, 24) as writer:
-        sink = cross_fade(lambda frame, picture: writer.write(picture), overlap=OVERLAP)
-        read = ahead(read_frames(recording), LENGTH)
-        for clip, video in ahead(((clip, model.render(clip)) for clip in cut(read)), 1):
-            sink(clip, video)
+def sequential(render: Render, recording: Path, output: Path) -> None:
+    """The same work, one thing after the other."""
+    with patch.object(enhance, "ahead", _in_step):
+        overlapped(render, recording, output)
+
+
+def _in_step(items: Iterable[Any], size: int) -> Generator[Any]:
+    yield from items
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """Stands for a renderer on a GPU: it waits without using the CPU, and shows the engine's own pictures."""
+
+    seconds_per_frame: float
+
+    def __call__(self, clip: Clip) -> Video:
+        time.sleep(self.seconds_per_frame * (len(clip) - clip.shared))
+        return clip.channels[Channel.RGB]
 
 
 class StopWatch:
@@ -204,14 +217,14 @@ def memory_of(clip_count: int) -> float:
 
 
 def print_memory(recording: Path, output: Path) -> None:
-    overlapped(load_model(steps=1), recording, output)
+    overlapped(load_model(steps=1).render, recording, output)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
 
 
-def seconds_of(run: Callable[[Model, Path, Path], None], model: Model, recording: Path, output: Path) -> float:
+def seconds_of(run: Callable[[Render, Path, Path], None], render: Render, recording: Path, output: Path) -> float:
     started = time.perf_counter()
-    run(model, recording, output)
+    run(render, recording, output)
     return time.perf_counter() - started
 
 
@@ -229,21 +242,41 @@ def print_stages(model: Model, recording: Path, output: Path) -> None:
         )
 
 
-def print_overlap(model: Model, recording: Path, output: Path, rounds: int, clip_count: int) -> None:
+def paired(
+    render_of: Callable[[], Render], recording: Path, output: Path, rounds: int
+) -> list[tuple[float, float]]:
+    """Seconds of the sequential run and of the overlapped one, round by round."""
     pairs: list[tuple[float, float]] = []
     for number in range(rounds):
+        render = render_of()
         # Who goes first alternates, so that neither always meets the warmer machine.
         order = (sequential, overlapped) if number % 2 == 0 else (overlapped, sequential)
-        spent = {run: seconds_of(run, model, recording, output) for run in order}
+        spent = {run: seconds_of(run, render, recording, output) for run in order}
         pairs.append((spent[sequential], spent[overlapped]))
-    frames = frames_for(clip_count)
+    return pairs
+
+
+def print_pairs(title: str, pairs: list[tuple[float, float]], frames: int) -> None:
     ratios = sorted(before / after for before, after in pairs)
-    print(f"\n{rounds} paired rounds of {clip_count} clips ({frames} frames), {model.settings.steps} steps\n")
+    print(f"\n{title}: {len(pairs)} paired rounds of {frames} frames\n")
     print("| | median seconds | fps |\n|---|---|---|")
     for name, column in (("sequential", 0), ("overlapped", 1)):
         seconds = median(pair[column] for pair in pairs)
         print(f"| {name} | {seconds:.1f} | {frames / seconds:.2f} |")
     print(f"\noverlapped is {median(ratios):.2f}x as fast ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
+
+
+def print_stand_in(folder: Path, rounds: int, clip_count: int) -> None:
+    """In balance: rendering takes as long as all the rest, so that 2x would be perfect."""
+    recording, output = record(folder / "for_stand_in", clip_count), folder / "stand_in.mp4"
+    frames = frames_for(clip_count)
+    seconds_of(sequential, StandIn(0), recording, output)  # warm up
+
+    def balanced() -> StandIn:
+        return StandIn(seconds_of(sequential, StandIn(0), recording, output) / frames)
+
+    pairs = paired(balanced, recording, output, rounds)
+    print_pairs("A stand-in for a GPU, which waits as long as all the rest takes", pairs, frames)
 
 
 def main() -> None:
@@ -252,14 +285,16 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=4, help="per run")
     parser.add_argument("--steps", type=int, default=4, help="denoising steps of the paired rounds")
     parser.add_argument("--memory", type=Path, metavar="RECORDING", help="only lift that, and print the peak")
-    parser.add_argument("--only", choices=("stages", "overlap", "memory"), help="one of the three tables")
+    parser.add_argument("--only", choices=ONLY, help="one of the tables; overlap has both renderers")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.memory:
             print_memory(options.memory, folder / "out.mp4")
             return
-        if options.only != "memory":
+        if options.only in (None, "overlap", "stand-in"):
+            print_stand_in(folder, options.rounds, 3 * options.clips)
+        if options.only in (None, "overlap", "stages"):
             model = load_model(options.steps)
             print(model.name)
             recording, output = record(folder / "recording", options.clips), folder / "out.mp4"
@@ -267,7 +302,8 @@ def main() -> None:
             if options.only != "overlap":
                 print_stages(model, recording, output)
             if options.only != "stages":
-                print_overlap(model, recording, output, options.rounds, options.clips)
+                pairs = paired(lambda: model.render, recording, output, options.rounds)
+                print_pairs(f"The model, {options.steps} steps", pairs, frames_for(options.clips))
     if options.only in (None, "memory"):
         few, many = memory_of(3), memory_of(20)
         print("\n| clips | peak memory |\n|---|---|")

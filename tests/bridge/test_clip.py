@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -5,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderlift.bridge.clip import StreamEnd, clips, identity, rendered, stack
+from renderlift.bridge.clip import StreamEnd, clips, identity, preview_size, rendered, stack
 from renderlift.bridge.errors import ChannelError, RenderError, SetupError
-from renderlift.bridge.frame import Channel
+from renderlift.bridge.frame import CameraPose, Channel
 
 
 def indices(clip):
@@ -140,3 +141,24 @@ def test_a_stream_that_ends_gives_its_last_clip_while_others_go_on(make_frame):
     made = clips([*left, right[0], StreamEnd(left[0].stream), *right[1:]], length=5, overlap=1)
     cut = [(clip.stream[2], [frame.index for frame in clip.frames], clip.last) for clip in made]
     assert cut == [("left", [0, 1, 2], True), ("right", [0, 1, 2, 3, 4], False), ("right", [4, 5], True)]
+
+
+def test_a_clip_may_go_on_over_missing_frames_but_never_over_a_cut(make_frame):
+    frames = [make_frame(i) for i in (0, 1, 5, 6)]
+    elsewhere = np.eye(4)
+    elsewhere[0, 3] = 100.0
+    moved = replace(make_frame(7), camera=CameraPose(elsewhere, np.eye(3)))
+    assert [indices(c) for c in clips([*frames, moved], length=9, over_gaps=True)] == [[0, 1, 5, 6], [7]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asked", "size"),
+    [(None, None, (1, 0)), (None, 5, (5, 0)), ((9, 1), None, (9, 1)), ((9, 1), 17, (17, 1)), ((9, 1), 1, (1, 0))],
+)
+def test_the_renderer_says_what_its_previews_are_made_of_unless_the_user_does(wanted, asked, size):
+    def render(clip):
+        return identity(clip)
+
+    if wanted:
+        render.preview_size = wanted
+    assert preview_size(render, asked) == size

@@ -2,19 +2,22 @@
 
 import json
 import socket
+from io import StringIO
 
 import pytest
 from typer.testing import CliRunner
 
-from renderlift.bridge import doctor
+from renderlift.bridge import doctor, doctor_bases
 from renderlift.bridge.cli import app
+from renderlift.bridge.errors import SetupError
+from renderlift.bridge.events import Events
 
 DEFAULT_PORT = 5755
 
 
 def test_the_examination_finds_something_about_everything_and_a_fix_for_what_is_wrong() -> None:
     told = CliRunner().invoke(app, ["doctor", "--json"])
-    findings = json.loads(told.stdout)["findings"]
+    findings = json.loads(told.stdout.splitlines()[0])["findings"]
     assert {"versions", "disk", "shared memory", "port", "video", "engine", "renderer", "weights"} <= {
         finding["name"] for finding in findings
     }
@@ -26,6 +29,7 @@ def test_the_examination_finds_something_about_everything_and_a_fix_for_what_is_
 def test_people_see_the_fix_beside_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = doctor.Finding("engine", "fail", "no OpenGL", "apt-get install libegl1")
     monkeypatch.setattr(doctor, "examine", lambda: [broken])
+    monkeypatch.setattr(doctor_bases, "is_installed", lambda name: False)
     told = CliRunner().invoke(app, ["doctor"])
     assert told.exit_code == 1
     assert "no OpenGL" in told.stdout
@@ -78,3 +82,46 @@ def test_what_crashes_while_it_is_looked_at_is_a_finding_too(body: str) -> None:
 
 def test_a_probe_that_works_gives_what_it_found() -> None:
     assert doctor.probe("found = {'gpus': []}") == {"found": {"gpus": []}}
+
+
+def told_of_bases(*, as_json: bool = True, **asked: object) -> str:
+    out = StringIO()
+    wanted = {"base": None, "gpu_memory_gb": None, **asked}
+    doctor_bases.tell_bases(Events(as_json=as_json, out=out, err=out), **wanted)  # pyright: ignore
+    return out.getvalue()
+
+
+def test_a_gpu_that_is_thought_of_gets_a_preset_for_every_published_base() -> None:
+    event = json.loads(told_of_bases(gpu_memory_gb=24).splitlines()[0])
+    presets = {fit["base"]: fit["preset"] for fit in event["fits"]}
+    assert event["memory_gb"] == 24
+    assert presets["Lightricks/LTX-2"] == "blocks"
+    assert presets["Wan-AI/Wan2.1-T2V-1.3B-Diffusers"] == "resident"
+    assert all(fit["computed"] for fit in event["fits"])
+
+
+def test_what_is_too_large_is_said_and_what_it_would_need() -> None:
+    said = " ".join(told_of_bases(as_json=False, gpu_memory_gb=4).split())
+    assert "too large for it" in said
+    assert "Computed, not measured, from published sizes." in said
+
+
+def test_without_a_gpu_people_learn_what_would_be_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    said = told_of_bases(as_json=False)
+    assert "no GPU here" in said
+    assert "resident from" in said
+    assert "LTX-2" in said
+
+
+def test_a_folder_that_is_no_base_is_an_error_with_its_fix() -> None:
+    with pytest.raises(SetupError, match=r"model_index\.json is missing") as error:
+        told_of_bases(base="/", gpu_memory_gb=24)
+    assert "save_pretrained" in error.value.fix
+
+
+def test_presets_cannot_be_asked_for_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_bases, "is_installed", lambda name: False)
+    assert told_of_bases() == ""
+    with pytest.raises(SetupError, match="not installed"):
+        told_of_bases(gpu_memory_gb=24)

@@ -2,6 +2,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from renderlift.bridge import clip as clip_module
 from renderlift.bridge.clip import identity
 from renderlift.bridge.enhance import enhance
 from renderlift.bridge.errors import RecordingError, RenderError
@@ -48,6 +50,29 @@ def interrupt_after(clips):
             raise KeyboardInterrupt
 
     return progress
+
+
+def test_the_next_clip_is_cut_while_one_is_rendered(recorded, tmp_path, monkeypatch):
+    cut, changed = [], threading.Condition()
+    stack = clip_module.stack
+
+    def counted(frames, **facts):
+        with changed:
+            cut.append(stack(frames, **facts))
+            changed.notify_all()
+        return cut[-1]
+
+    def render(clip):
+        with changed:
+            after = [c.frames[0].index for c in cut].index(clip.frames[0].index) + 2
+            assert clip.last or changed.wait_for(lambda: len(cut) >= after, timeout=10), (
+                "the renderer waits for cuts"
+            )
+        return identity(clip)
+
+    monkeypatch.setattr(clip_module, "stack", counted)
+    assert enhance(recorded(range(17)), tmp_path / "out", render, **CUT).frames == 17
+    assert len(cut) == 5
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from renderlift.bridge.clip import Clip, Render, Video, identity
+from renderlift.bridge.enhance import enhance
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.events import Events
-from renderlift.bridge.films import Films
+from renderlift.bridge.films import Films, read_png
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.receive import Receiver
 from renderlift.bridge.record import Recorder, read_frames, summarize
@@ -149,6 +150,35 @@ def test_captured_frames_are_recorded_filmed_and_each_comes_back_once(tmp_path: 
     assert len(pictures) == 40
     # H.264 keeps a flat colour to a level or two.
     assert all(abs(float(picture.mean()) - (index + 100)) < 3 for index, picture in enumerate(pictures))
+
+
+def test_a_film_that_is_served_is_the_one_that_enhance_makes_of_the_recording(tmp_path: Path) -> None:
+    def going_on(clip: Clip) -> Video:
+        """Each clip is a little brighter than what it goes on from, and redder than the run's first picture."""
+        made = brighter(clip) // 2
+        if clip.before:
+            made[..., 0] += clip.before.first[1][0, 0, 0, 0] // 4
+            made[..., 1] = clip.before.pictures[-1, 0, 0, 1] + 3
+        return made
+
+    service = Service(length=7, overlap=3, once=True)
+    with (
+        Recorder(tmp_path / "rec") as recorder,
+        Films(tmp_path / "served") as films,
+        bridge(going_on, service, recorder=recorder, films=films) as made,
+    ):
+        with engine(made, Mode.CAPTURE) as publisher:
+            for index in range(30):
+                publisher.publish(frame(index), timeout_s=10)
+            assert publisher.close()
+        assert made.wait().rendered == 30
+    enhance(tmp_path / "rec", tmp_path / "enhanced", going_on, length=7, overlap=3)
+    served, enhanced = (
+        [read_png(path) for path in sorted((tmp_path / name).glob("*.png"))] for name in ("served", "enhanced")
+    )
+    assert len(served) == 30
+    assert np.array_equal(served, enhanced)
+    assert served[-1][0, 0, 1] > served[0][0, 0, 1] + 10, "nothing was carried from clip to clip"
 
 
 def test_recording_does_not_wait_for_the_renderer(tmp_path: Path) -> None:

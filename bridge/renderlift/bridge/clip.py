@@ -65,6 +65,16 @@ def clip_size(render: Render, length: int | None, overlap: int | None) -> tuple[
     return frames, min(wanted[1], frames // 2) if overlap is None else min(overlap, frames - 1)
 
 
+def preview_size(render: Render, length: int | None) -> tuple[int, int]:
+    """Frames in a clip of a preview, and how many of them, rendered before, it goes on from.
+
+    As asked for, or as the renderer says by its attribute `preview_size`; else one frame that goes on from nothing.
+    """
+    wanted: tuple[int, int] = getattr(render, "preview_size", (1, 0))
+    frames = wanted[0] if length is None else length
+    return frames, min(wanted[1], frames - 1)
+
+
 def identity(clip: Clip) -> Video:
     """The renderer that changes nothing: the engine's own picture."""
     return clip.channels[Channel.RGB]
@@ -120,7 +130,12 @@ class StreamEnd:
 
 
 def clips(
-    frames: Iterable[Frame | StreamEnd], *, length: int, overlap: int = 0, live: bool = False
+    frames: Iterable[Frame | StreamEnd],
+    *,
+    length: int,
+    overlap: int = 0,
+    live: bool = False,
+    over_gaps: bool = False,
 ) -> Iterator[Clip]:
     """Cut streams of frames into clips that share `overlap` frames; no frame is left out.
 
@@ -136,6 +151,7 @@ def clips(
         live: yield each clip the moment it is full and go on over missing frames, as a
             preview must. Otherwise a full clip waits for one more frame, so that `last`
             is exact and a sink may hold back the overlap until the next clip has come.
+        over_gaps: go on over missing frames, but still not over a cut.
     """
     if not 0 <= overlap < length:
         raise ValueError(f"overlap must be in [0, {length}), got {overlap}")
@@ -146,7 +162,7 @@ def clips(
                 yield from ended.finish()
             continue
         run = runs.setdefault(frame.stream, _Run())
-        if run.pending and not _continues(run.pending[-1], frame, live):
+        if run.pending and not _continues(run.pending[-1], frame, live, over_gaps):
             yield from run.finish()
         if len(run.pending) == length:
             yield run.cut(overlap)
@@ -176,6 +192,7 @@ class _Run:
         self.pending, self.shared = [], 0
 
 
-def _continues(before: Frame, frame: Frame, live: bool) -> bool:
+def _continues(before: Frame, frame: Frame, live: bool, over_gaps: bool) -> bool:
     same_size = (before.height, before.width) == (frame.height, frame.width)
-    return same_size and (live or (frame.index == before.index + 1 and not is_cut(before, frame)))
+    follows = over_gaps or frame.index == before.index + 1
+    return same_size and (live or (follows and not is_cut(before, frame)))

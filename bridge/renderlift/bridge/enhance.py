@@ -100,9 +100,10 @@ def enhance(
         tail = job.read_tail(ledger.clips)
         frames = read_frames(recording, session=stream.session, camera=stream.camera, start=ledger.next_index)
         ours = (frame for frame in frames if frame.engine == stream.engine)
-        cut = _going_on(clips(ahead(ours, length), length=length, overlap=overlap), shared=len(tail))
+        # Frames are read, clips cut and rendered, pictures written side by side, each in its own thread.
+        cut_ahead = ahead(clips(ahead(ours, length), length=length, overlap=overlap), 1)
+        cut = _going_on(cut_ahead, shared=len(tail))
         _report(progress, ledger, stream)
-        # Frames are read, clips rendered and pictures written side by side, each in its own thread.
         with closing(ahead(_videos(cut, render, job, tail, overlap), 1)) as videos:
             for clip, video in videos:
                 if not clip.shared:

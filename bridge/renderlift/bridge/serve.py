@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.backlog import Backlog
-from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, clips, identity, rendered
+from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, clips, identity
 from renderlift.bridge.errors import RecordingError, RenderError
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import Films
 from renderlift.bridge.frame import Frame
+from renderlift.bridge.going_on import GoingOn
 from renderlift.bridge.join import cross_fade, fresh_only
 from renderlift.bridge.newest import NewestFrames
 from renderlift.bridge.receive import Receiver, StreamStatistics
@@ -37,11 +38,13 @@ IDLE_S = 0.2  # without a frame, after which it is looked who has gone
 class Service:
     """How frames are served.
 
-    `preview_length` is how many of the newest frames make a clip of a preview, see
-    `newest.NewestFrames`; `length` and `overlap` are those of captured clips, see `clip.clips`.
+    `preview_length` is how many of the newest frames make a clip of a preview, and `preview_carried` how many of
+    these it goes on from, see `newest.NewestFrames`; `length` and `overlap` are those of captured clips,
+    see `clip.clips`.
     """
 
     preview_length: int = 1
+    preview_carried: int = 0
     length: int = 9
     overlap: int = 2
     once: bool = False  # end when engines have come and all of them have said goodbye
@@ -178,7 +181,9 @@ class _Works:
         films: Films | None,
     ) -> None:
         self._receiver = receiver
-        self._render = render
+        # They share the device and no run: each goes on from its own pictures.
+        self._render_preview = GoingOn(render, overlap=service.preview_length - 1, fades=False)
+        self._render_capture = GoingOn(render, overlap=service.overlap)
         self._service = service
         self._events = events
         self._stop = stop
@@ -186,7 +191,9 @@ class _Works:
         self._films = films
         self._device = threading.Lock()  # renders one clip at a time
         self._tallies: dict[Stream, Tally] = {}
-        self._newest = NewestFrames(self._arrivals(Mode.PREVIEW), length=service.preview_length)
+        self._newest = NewestFrames(
+            self._arrivals(Mode.PREVIEW), length=service.preview_length, carried=service.preview_carried
+        )
         self._backlog = Backlog(recorder.path if recorder else None)
         self._stopping = False
         self._left_out = 0
@@ -198,7 +205,8 @@ class _Works:
     def lift_previews(self) -> None:
         sink = fresh_only(self._send)
         for clip in self._newest.clips():
-            sink(clip, self._lift(clip))
+            sink(clip, self._lift(clip, self._render_preview))
+            self._render_preview.forget_all_but(self._newest.streams)
 
     def take_captures(self) -> None:
         frames = self._arrivals(Mode.CAPTURE)
@@ -219,7 +227,7 @@ class _Works:
         length, overlap = self._service.length, self._service.overlap
         sink = cross_fade(self._finish, overlap=overlap)
         cut = clips(self._backlog.frames(), length=length, overlap=overlap)
-        for clip, video in ahead(((clip, self._lift(clip)) for clip in cut), 1):
+        for clip, video in ahead(((clip, self._lift(clip, self._render_capture)) for clip in cut), 1):
             sink(clip, video)
 
     def guarded(self, work: Callable[[], None]) -> None:
@@ -261,10 +269,10 @@ class _Works:
     def _arrivals(self, mode: Mode) -> Iterator[Frame | StreamEnd]:
         return arrivals(self._receiver, mode=mode, stop=self._stop, once=self._service.once)
 
-    def _lift(self, clip: Clip) -> Video:
+    def _lift(self, clip: Clip, render: Render) -> Video:
         try:
             with self._device:
-                video = rendered(self._render, clip)
+                video = render(clip)
         except RenderError as error:
             self._events.tell("clip_failed", str(error), message=error.message, fix=error.fix)
             self._receiver.report(clip.frames[-1], error)

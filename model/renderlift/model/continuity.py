@@ -58,7 +58,8 @@ def windows(clip: Clip, window: int, overlap: int) -> Iterator[Clip]:
     if not window:
         yield clip
         return
-    for number, part in enumerate(clips(clip.frames, length=window, overlap=overlap)):
+    # A preview's clip lacks the frames that its renderer had no time for; others were cut at every gap already.
+    for number, part in enumerate(clips(clip.frames, length=window, overlap=overlap, over_gaps=True)):
         yield part if number else replace(part, shared=clip.shared)
 
 

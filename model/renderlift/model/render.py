@@ -132,9 +132,20 @@ def load(
     def whole(clip: Clip) -> Video:
         return kept(clip, render(clip), keep or {})
 
+    # What the bridge cuts clips to, and what previews are made of.
     if frames:
-        whole.clip_size = frames, overlap  # type: ignore[attr-defined]  # what `enhance` cuts clips to
+        whole.clip_size = frames, overlap  # type: ignore[attr-defined]
+    if facts.takes_before:
+        whole.preview_size = 1 + _packed_frames(pipeline), 1  # type: ignore[attr-defined]
     return whole
+
+
+def _packed_frames(pipeline: Any) -> int:
+    """Frames that make one latent of a video, after its first frame, which has one to itself."""
+    for name in ("vae_temporal_compression_ratio", "vae_scale_factor_temporal"):  # LTX's name, Wan's name
+        if packed := getattr(pipeline, name, 0):
+            return int(packed)
+    return 1
 
 
 def find_base(base: str) -> tuple[Path, BaseFacts]:

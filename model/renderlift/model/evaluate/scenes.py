@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from renderlift.bridge.clip import Clip, Render, Video, clips, rendered
+from renderlift.bridge.clip import Clip, Render, Video, clips
 from renderlift.bridge.errors import RecordingError, RenderliftError
 from renderlift.bridge.frame import Channel, Frame
+from renderlift.bridge.going_on import GoingOn
 from renderlift.bridge.join import join_clip
 from renderlift.bridge.record import read_frames, summarize
 from renderlift.bridge.segment_index import StreamSummary
@@ -89,8 +90,9 @@ def moments(scene: Scene, render: Render, *, length: int, overlap: int) -> Itera
     """
     tail: Video | None = None
     goes_on = False  # the clip before is continued by this one
+    going_on = GoingOn(render, overlap=overlap)
     for clip in clips(scene.read(), length=length, overlap=overlap):
-        pictures, tail = join_clip(tail, clip, rendered(render, clip), overlap=overlap)
+        pictures, tail = join_clip(tail, clip, going_on(clip), overlap=overlap)
         tail = None if clip.last else tail
         ids = clip.channels.get(Channel.INSTANCE_ID)
         for place, (frame, picture) in enumerate(zip(clip.frames, pictures, strict=False)):

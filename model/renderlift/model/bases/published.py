@@ -1,0 +1,103 @@
+"""What the published bases weigh, and which preset a GPU gets, for whoever plans before a base or a GPU is there.
+
+The sizes are computed, not measured: parameters of the published configurations, two bytes each (bf16).
+`tests/model/bases/test_published.py` counts them. A folder that is there is read instead.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from renderlift.model import presets
+from renderlift.model.bases.facts import LTX2, WAN, WAN_VACE, BaseFacts, facts_of
+from renderlift.model.presets import GIGABYTE, PRESETS, Preset, Weights
+
+
+@dataclass(frozen=True)
+class Published:
+    """One repository of a base."""
+
+    repository: str
+    facts: BaseFacts
+    weights: Weights
+
+
+def _wan(
+    repository: str, facts: BaseFacts, blocks: int, width: int, *billions: float, vae: float = 0.127
+) -> Published:
+    experts = dict(zip(("transformer", "transformer_2"), billions, strict=False))
+    return Published(repository, facts, _weights(blocks, width, **experts, text_encoder=5.681, vae=vae))
+
+
+def _weights(blocks: int, width: int, **billions: float) -> Weights:
+    return Weights({part: round(2 * 1e9 * count) for part, count in billions.items()}, blocks, width)
+
+
+PUBLISHED = (
+    Published(
+        "Lightricks/LTX-2",
+        LTX2,
+        _weights(48, 4096, transformer=18.876, text_encoder=12.203, connectors=1.431, vae=1.222),
+    ),
+    _wan("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", WAN, 30, 1536, 1.419),
+    _wan("Wan-AI/Wan2.1-T2V-14B-Diffusers", WAN, 40, 5120, 14.288),
+    _wan("Wan-AI/Wan2.2-T2V-A14B-Diffusers", WAN, 40, 5120, 14.288, 14.288),
+    _wan("Wan-AI/Wan2.2-TI2V-5B-Diffusers", WAN, 30, 3072, 5.000, vae=0.705),
+    _wan("Wan-AI/Wan2.1-VACE-1.3B-diffusers", WAN_VACE, 30, 1536, 2.154),
+    _wan("Wan-AI/Wan2.1-VACE-14B-diffusers", WAN_VACE, 40, 5120, 17.338),
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one base fits into a GPU's memory."""
+
+    base: str
+    computed: bool  # from published sizes; else from the files of a folder
+    weights_gb: float
+    preset: str  # what it would get; empty: not even the leanest fits, or no GPU is asked about
+    does: str
+    needed_gb: dict[str, float]  # by each preset
+    with_torchao: str  # what it would get if torchao were installed, where that is another
+
+
+def fits(base: str, memory_bytes: float) -> list[dict[str, Any]]:
+    """How a base fits, as plain data.
+
+    Args:
+        base: a folder; empty: all that are published.
+        memory_bytes: of the GPU; 0 = there is none.
+
+    Raises:
+        SetupError: no base in that folder.
+    """
+    if base:
+        folder = Path(base)
+        known = [Published(folder.name, facts_of(folder), presets.read_weights(folder))]
+    else:
+        known = list(PUBLISHED)
+    return [asdict(_fit(one, memory_bytes, computed=not base)) for one in known]
+
+
+def _fit(one: Published, memory_bytes: float, *, computed: bool) -> Fit:
+    tokens = presets.usual_tokens(one.facts)
+    needed = {preset: presets.needed_bytes(preset, one.weights, tokens) for preset in PRESETS}
+    chosen = _chosen(one.weights, memory_bytes, tokens, needed, None)
+    quantised = _chosen(one.weights, memory_bytes, tokens, needed, True)
+    return Fit(
+        one.repository,
+        computed,
+        round(one.weights.total / GIGABYTE, 1),
+        chosen.name if chosen else "",
+        chosen.does if chosen else "",
+        {preset.name: round(count / GIGABYTE, 1) for preset, count in needed.items()},
+        quantised.name if quantised and quantised != chosen else "",
+    )
+
+
+def _chosen(
+    weights: Weights, memory_bytes: float, tokens: int, needed: dict[Preset, float], quantisable: bool | None
+) -> Preset | None:
+    """What `presets.choose` says, unless it says the leanest though that does not fit either."""
+    chosen = presets.choose(weights, memory_bytes, tokens, quantisable=quantisable)
+    return chosen if needed[chosen] <= memory_bytes else None
