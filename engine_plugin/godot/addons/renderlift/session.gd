@@ -46,7 +46,7 @@ static func frame_size(size: Vector2i, capture: bool) -> Vector2i:
 
 
 ## Starts to dial the bridge and to watch everything below `root` in `world`. False: see `problem`.
-## `options`: endpoint, capture, mask (of channels), cameras (names), session.
+## `options`: endpoint, own_key_file, bridge_key_file, capture, mask (of channels), cameras (names), session.
 func open(root: Node, world: World3D, options: Dictionary) -> bool:
 	if not ClassDB.class_exists(&"RenderliftPublisher"):
 		problem = "The Renderlift extension is not loaded.\nBuild it (engine_plugin/godot/build.sh) and start Godot again."
@@ -58,7 +58,8 @@ func open(root: Node, world: World3D, options: Dictionary) -> bool:
 	publisher = ClassDB.instantiate(&"RenderliftPublisher")
 	problem = publisher.open(
 		options.endpoint, Engine.get_version_info().string, capturing, "\n".join(Channels.names_of(mask)),
-		"\n".join(options.cameras), options.session)
+		"\n".join(options.cameras), options.session, ProjectSettings.globalize_path(options.own_key_file),
+		ProjectSettings.globalize_path(options.bridge_key_file))
 	if problem != "":
 		publisher = null
 		return false
