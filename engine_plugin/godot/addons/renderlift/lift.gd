@@ -159,7 +159,6 @@ func _is_steady(delta: float) -> bool:
 
 
 func _open() -> void:
-	_opened = true
 	_tell_at_ms = Time.get_ticks_msec() + TELL_AFTER_MS
 	var root := get_tree().root if not Engine.is_editor_hint() else get_tree().edited_scene_root
 	var world := get_viewport().find_world_3d()
@@ -172,6 +171,7 @@ func _open() -> void:
 		opened = _session.answer_unrealcv(unrealcv_port, str(scene.name if scene != null else root.name))
 	if not opened:
 		push_error("Renderlift: " + _session.problem)
+	_opened = true
 
 
 func _before_draw() -> void:
