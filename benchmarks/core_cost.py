@@ -3,8 +3,9 @@
     python benchmarks/core_cost.py [--size 640x360] [--frames 600] [--fps 60] [--realtime]
 
 The engine is engine_plugin/core/benchmark/preview_cost.cpp (build the core first: docs/core.md).
-It publishes rgb and depth, and in every frame copies the same pixels once more for comparison:
-a readback has to do that in any case, and what else the machine does falls on both. The bridge is
+It publishes rgb and depth, in turns lent (the core copies them on the engine's thread) and handed
+over (it keeps a reference), and in every frame copies the same pixels once more for comparison,
+so that what else the machine does falls on all three. The bridge is
 a process of its own that reads, crawls at five frames a second, hangs (SIGSTOP) or is not there.
 Milliseconds per frame. On a machine that others keep busy, --realtime lets the engine go first
 (`chrt`, needs root): otherwise the high percentiles are those of waiting for a processor.
@@ -25,6 +26,8 @@ from renderlift.bridge.receive import Receiver
 
 PREVIEW_COST = Path(__file__).parents[1] / "engine_plugin/core/build/plain/benchmark/preview_cost"
 NOBODY = "tcp://127.0.0.1:1"
+KINDS = {"copy": "copied only", "lent": "lent", "handed_over": "handed over"}
+PERCENTILES = ("p50", "p99", "max")
 PAUSES_S = {"reads": 0.0, "crawls": 0.2, "hangs": 0.0}
 
 
@@ -33,14 +36,12 @@ def main() -> None:
     if not PREVIEW_COST.exists():
         raise SystemExit(f"{PREVIEW_COST} is not built; docs/core.md says how.")
     print(f"{options.size}, {options.frames} frames at {options.fps} a second; milliseconds")
-    print(f"{'bridge':<14}{'copy p50':>10}{'copy p99':>10}{'publish p50':>13}{'p99':>8}{'max':>8}{'dropped':>9}")
+    print(" " * 14 + "".join(f"{name:>24}  " for name in KINDS.values()))
+    print(f"{'bridge':<14}" + "".join(f"{at:>8}" for at in PERCENTILES).ljust(26) * len(KINDS) + "dropped  buffers")
     for state in (*PAUSES_S, "is not there"):
         row = _measure(state, options)
-        copy, publish = row["copy"], row["publish"]
-        print(
-            f"{state:<14}{copy['p50']:>10.3f}{copy['p99']:>10.3f}{publish['p50']:>13.3f}{publish['p99']:>8.3f}"
-            f"{publish['max']:>8.3f}{row['dropped']:>9}"
-        )
+        figures = "".join(f"{row[kind][at]:>8.3f}" + "  " * (at == "max") for kind in KINDS for at in PERCENTILES)
+        print(f"{state:<14}{figures}{row['dropped']:>7}{row['buffers']:>9}")
 
 
 def _measure(state: str, options: argparse.Namespace) -> dict[str, Any]:

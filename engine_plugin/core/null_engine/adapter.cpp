@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "axes.h"
 
@@ -11,6 +13,14 @@ using renderlift::Channel;
 using renderlift::ChannelView;
 
 namespace {
+
+// What a frame owns: the readback itself, and pixels that the engine has in another form than docs/conventions.md wants.
+// Most engines convert those in the shader that packs their channels; this one has no GPU.
+struct Kept {
+  Readback readback;
+  std::vector<float> depth_m;
+  std::vector<std::uint16_t> normal;
+};
 
 ChannelView padded(Channel channel, const Image& image) {
   return renderlift::view_of(channel, image.width, image.height, image.bytes.data(),
@@ -49,7 +59,10 @@ std::vector<renderlift::IdName> names() {
           {10, "floor_1", "floor", "room/floor"}, {20, "wall_1", "wall", "room/wall"}, {30, "box_1", "box", "room/box"}};
 }
 
-renderlift::FrameView frame_of(const Readback& readback, const std::string& camera, Converted& converted) {
+renderlift::FrameView frame_of(Readback drawn, const std::string& camera) {
+  const auto kept = std::make_shared<Kept>();
+  kept->readback = std::move(drawn);
+  const Readback& readback = kept->readback;
   renderlift::FrameView frame;
   frame.camera = camera;
   frame.index = readback.tick;
@@ -60,15 +73,16 @@ renderlift::FrameView frame_of(const Readback& readback, const std::string& came
   ChannelView rgb = padded(Channel::rgb, readback.bgra);
   rgb.pixel_pitch_bytes = 4;
   rgb.bgr = true;
-  fill_metres(readback.depth_cm, converted.depth_m);
-  fill_normals(readback.normal, converted.normal);
+  fill_metres(readback.depth_cm, kept->depth_m);
+  fill_normals(readback.normal, kept->normal);
   const std::uint32_t width = readback.bgra.width, height = readback.bgra.height;
   frame.channels = {rgb,
-                    renderlift::view_of(Channel::depth, width, height, converted.depth_m.data()),
-                    renderlift::view_of(Channel::normal, width, height, converted.normal.data()),
+                    renderlift::view_of(Channel::depth, width, height, kept->depth_m.data()),
+                    renderlift::view_of(Channel::normal, width, height, kept->normal.data()),
                     padded(Channel::class_id, readback.class_id),
                     padded(Channel::instance_id, readback.instance_id),
                     padded(Channel::flow, readback.flow_px)};
+  frame.owner = kept;
   return frame;
 }
 

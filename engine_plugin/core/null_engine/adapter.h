@@ -14,15 +14,9 @@ namespace null_engine {
 std::vector<renderlift::Channel> channels();
 std::vector<renderlift::IdName> names();
 
-// Pixels that the engine has in another form than docs/conventions.md wants. Most engines convert them in the shader
-// that packs their channels; this one has no GPU.
-struct Converted {
-  std::vector<float> depth_m;
-  std::vector<std::uint16_t> normal;
-};
-
-// Job 2, readback: a frame that borrows the pixels of `readback` and of `converted`, which it fills.
-renderlift::FrameView frame_of(const Readback& readback, const std::string& camera, Converted& converted);
+// Job 2, readback: a frame that owns its pixels, so that they are handed over rather than copied.
+// (An engine that must have its memory back at once leaves FrameView::owner empty.)
+renderlift::FrameView frame_of(Readback readback, const std::string& camera);
 
 // Job 4, overlay: this engine has no window, so pictures go into a file that every viewer opens (PPM).
 bool show(const renderlift::Picture& picture, const std::string& path);

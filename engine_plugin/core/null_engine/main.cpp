@@ -19,9 +19,11 @@ using renderlift::Publisher;
 using renderlift::UnrealcvServer;
 using std::chrono::milliseconds;
 
+void tell(const renderlift::Error& error) { std::fprintf(stderr, "%s\n%s\n", error.what.c_str(), error.fix.c_str()); }
+
 milliseconds ms_of(double seconds) { return milliseconds(static_cast<std::int64_t>(1000 * seconds)); }
 
-renderlift::PublisherOptions publisher_options(const Options& options) {
+renderlift::Result<renderlift::PublisherOptions> publisher_options(const Options& options) {
   renderlift::PublisherOptions publisher;
   publisher.endpoint = options.endpoint;
   publisher.engine = "null";
@@ -31,6 +33,10 @@ renderlift::PublisherOptions publisher_options(const Options& options) {
   publisher.names = names();
   publisher.session = options.session;
   publisher.shared_memory = options.shared_memory;
+  if (options.key_path.empty() && options.peer_path.empty()) return publisher;
+  auto keys = renderlift::load_curve_keys(options.key_path, options.peer_path);
+  if (!keys) return keys.error();
+  publisher.curve = std::move(keys.value());
   return publisher;
 }
 
@@ -60,12 +66,12 @@ Readback draw_frame(std::int64_t tick, const Camera& camera, const Options& opti
 
 // One turn of the engine's loop. False when the bridge does not want this engine.
 bool tick_once(const Listeners& to, const Options& options, std::int64_t tick) {
-  const Readback readback = draw_frame(tick, place_camera(to, tick), options);
-  Converted converted;
-  const renderlift::FrameView frame = frame_of(readback, "main", converted);
+  renderlift::FrameView frame = frame_of(draw_frame(tick, place_camera(to, tick), options), "main");
+  std::shared_ptr<const void> lent;
+  if (options.lend) frame.owner.swap(lent);
   if (to.unrealcv != nullptr && to.unrealcv->wants_frame("main")) (void)to.unrealcv->offer(frame);
   const auto published = to.publisher.publish(frame);
-  if (!published) std::fprintf(stderr, "%s\n%s\n", published.error().what.c_str(), published.error().fix.c_str());
+  if (!published) tell(published.error());
   show_results(to.publisher, options);
   return published.ok();
 }
@@ -90,7 +96,7 @@ std::unique_ptr<UnrealcvServer> start_unrealcv(const Options& options) {
   server.port = static_cast<std::uint16_t>(options.unrealcv_port);
   server.scene = "null";
   auto started = UnrealcvServer::start(server);
-  if (!started) std::fprintf(stderr, "%s\n%s\n", started.error().what.c_str(), started.error().fix.c_str());
+  if (!started) tell(started.error());
   if (!started) return nullptr;
   started.value()->set_names(names());
   std::printf("{\"unrealcv_port\": %d}\n", started.value()->port());
@@ -120,22 +126,19 @@ void print(const renderlift::Stats& stats, bool settled) {
 int main(int count, char** words) {
   if (count == 2 && std::string(words[1]) == "--help") return std::fputs(usage, stdout), 0;
   const auto options = parse(count, words);
-  if (!options) {
-    std::fprintf(stderr, "%s\n%s\n", options.error().what.c_str(), options.error().fix.c_str());
-    return 2;
-  }
-  auto publisher = Publisher::open(publisher_options(options.value()));
-  if (!publisher) {
-    std::fprintf(stderr, "%s\n%s\n", publisher.error().what.c_str(), publisher.error().fix.c_str());
-    return 2;
-  }
+  if (!options) return tell(options.error()), 2;
+  const auto settings = publisher_options(options.value());
+  if (!settings) return tell(settings.error()), 2;
+  auto publisher = Publisher::open(settings.value());
+  if (!publisher) return tell(publisher.error()), 2;
   const auto unrealcv = start_unrealcv(options.value());
   const bool ran = run({*publisher.value(), unrealcv.get()}, options.value());
   wait_for_last_picture(*publisher.value(), options.value());
-  const bool shared = publisher.value()->stats().shared_memory;
+  const renderlift::Stats before_goodbye = publisher.value()->stats();
   const bool settled = publisher.value()->close(ms_of(options.value().wait_s)) && ran;
   renderlift::Stats stats = publisher.value()->stats();
-  stats.shared_memory = shared;  // as it was before the goodbye
+  stats.shared_memory = before_goodbye.shared_memory;
+  if (!settled && !before_goodbye.problem.empty()) std::fprintf(stderr, "%s\n%s\n", before_goodbye.problem.c_str(), before_goodbye.fix.c_str());
   print(stats, settled);
   return settled ? 0 : 1;
 }

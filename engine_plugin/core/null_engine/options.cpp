@@ -13,13 +13,15 @@ const char usage[] =
     "\n"
     "  null_engine [--endpoint tcp://127.0.0.1:5755] [--capture] [--frames 24] [--size 320x180] [--fps 24]\n"
     "              [--session NAME] [--resize-after N] [--no-shared-memory] [--picture FILE.ppm] [--wait 5]\n"
-    "              [--unrealcv PORT]\n"
+    "              [--unrealcv PORT] [--key FILE --peer FILE] [--lend]\n"
     "\n"
     "  --capture           every frame arrives, whatever happens to the bridge; without it the newest wins\n"
     "  --session NAME      go on with a captured session where its bridge left off\n"
     "  --resize-after N    frames from N on are 16 pixels wider and 8 higher\n"
     "  --fps 0             as fast as it goes\n"
     "  --picture FILE.ppm  keep the newest picture that comes back\n"
+    "  --key, --peer FILE  encrypted, to any machine: own .key_secret file, the bridge's .key (docs/cli.md)\n"
+    "  --lend              lend frames to the core, which copies them, instead of handing them over\n"
     "  --unrealcv PORT     answer UnrealCV's clients too (docs/core.md); 0 takes a free port and prints it\n"
     "  --wait S            seconds to wait for the bridge to answer, and at the end to take the last frames\n"
     "\n"
@@ -59,6 +61,8 @@ bool parse_value(const std::string& word, const char* value, Options& options) {
   if (word == "--endpoint") options.endpoint = value;
   else if (word == "--session") options.session = value;
   else if (word == "--picture") options.picture_path = value;
+  else if (word == "--key") options.key_path = value;
+  else if (word == "--peer") options.peer_path = value;
   else if (word == "--unrealcv") return parse_port(value, options.unrealcv_port);
   else if (word == "--size") return parse_size(value, options);
   else if (word == "--frames") return parse_number(value, options.frames);
@@ -77,6 +81,7 @@ renderlift::Result<Options> parse(int count, const char* const* words) {
   for (int i = 1; i < count; ++i) {
     const std::string word = words[i];
     if (word == "--capture") options.capture = true;
+    else if (word == "--lend") options.lend = true;
     else if (word == "--no-shared-memory") options.shared_memory = false;
     else if (i + 1 < count && parse_value(word, words[i + 1], options)) ++i;
     else return wrong(word);

@@ -10,6 +10,8 @@ namespace null_engine {
 
 struct Options {
   std::string endpoint, session, picture_path;
+  std::string key_path, peer_path;  // CURVE: own .key_secret, the bridge's .key
+  bool lend = false;                // frames are lent to the core, not handed over
   bool capture = false;
   int unrealcv_port = -1;  // 0 = any free one; -1 = no server
   bool shared_memory = true;

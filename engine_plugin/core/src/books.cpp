@@ -98,4 +98,9 @@ Stats Books::stats(Clock::time_point now) const {
   return stats;
 }
 
+BooksLock::~BooksLock() {
+  for (CameraBooks& camera : books_.cameras)
+    for (FramePtr& frame : camera.outbox.take_let_go()) let_go_.push_back(std::move(frame));
+}
+
 }  // namespace renderlift

@@ -79,4 +79,18 @@ struct Books {
   bool closed_clean = false;
 };
 
+// The lock, for whoever may make the books let frames go. These are destroyed after it is given back.
+class BooksLock {
+ public:
+  explicit BooksLock(Books& books) : books_(books), lock_(books.mutex) {}
+  ~BooksLock();
+  BooksLock(const BooksLock&) = delete;
+  BooksLock& operator=(const BooksLock&) = delete;
+
+ private:
+  Books& books_;
+  std::vector<FramePtr> let_go_;  // destroyed last
+  std::unique_lock<std::mutex> lock_;
+};
+
 }  // namespace renderlift

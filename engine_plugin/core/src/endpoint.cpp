@@ -9,8 +9,6 @@ namespace renderlift {
 
 namespace {
 
-constexpr std::size_t curve_key_characters = 40;
-
 Error invalid(std::string what, std::string fix) { return {ErrorKind::invalid, std::move(what), std::move(fix)}; }
 
 // 127.0.0.0/8, written with four numbers.
@@ -19,15 +17,22 @@ bool is_loopback_v4(std::string_view host) {
   return host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-bool is_key(const std::string& key) { return key.size() == curve_key_characters; }
+Result<void> check_keys(const CurveKeys& keys) {
+  for (const std::string* key : {&keys.public_key, &keys.secret_key, &keys.bridge_key})
+    if (!is_curve_key(*key))
+      return invalid("a CURVE key is not 40 characters of Z85",
+                     "Copy it from the files that zmq.auth.create_certificates makes, or read them by load_curve_keys().");
+  if (!is_curve_pair(keys))
+    return invalid("the engine's public key does not belong to its secret key", "Take both from one .key_secret file.");
+  return {};
+}
 
 Result<void> check_endpoint(const PublisherOptions& options) {
   if (options.endpoint.find("://") == std::string::npos)
     return Error{ErrorKind::transport, "'" + options.endpoint + "' is not an address",
                  std::string("Write it like ") + default_endpoint + "."};
-  if (options.curve && !(is_key(options.curve->public_key) && is_key(options.curve->secret_key) &&
-                         is_key(options.curve->bridge_key)))
-    return invalid("a CURVE key has not 40 characters", "Copy it from the files that zmq.auth.create_certificates makes.");
+  if (options.curve)
+    if (Result<void> checked = check_keys(*options.curve); !checked) return checked;
   if (!options.curve && !is_loopback(options.endpoint))
     return Error{ErrorKind::transport,
                  options.endpoint + " can be reached from other machines, and frames would travel there unprotected",

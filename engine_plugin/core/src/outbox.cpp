@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace renderlift {
 
@@ -15,14 +16,14 @@ constexpr std::chrono::milliseconds repeat_after[] = {
 
 }  // namespace
 
-Published Outbox::put(std::shared_ptr<const PackedFrame> frame, Clock::time_point now) {
-  const std::int64_t index = frame->index;
-  Outgoing outgoing{std::move(frame), last_index};
-  last_index = index;
+Published Outbox::put(FramePtr frame, Clock::time_point now) {
+  Outgoing outgoing{frame->index, last_index, std::move(frame)};
+  last_index = outgoing.index;
   ++published;
-  if (index <= acknowledged_index) {
+  if (outgoing.index <= acknowledged_index) {
     // An engine that was started again publishes once more what is already durable.
     ++acknowledged;
+    let_go(outgoing);
     return Published::queued;
   }
   const bool replaces = mode == Mode::preview && !waiting_.empty();
@@ -37,14 +38,16 @@ bool Outbox::is_ready(std::uint32_t credits, Clock::time_point now) const {
 }
 
 Outgoing Outbox::take() {
-  under_way_.push_back(std::move(waiting_.front()));
+  Outgoing next = std::move(waiting_.front());
   waiting_.pop_front();
-  return under_way_.back();
+  under_way_.push_back({next.index, next.previous, mode == Mode::capture ? next.frame : nullptr});
+  return next;
 }
 
 void Outbox::settle(std::int64_t index) {
   for (std::deque<Outgoing>* queue : {&under_way_, &waiting_}) {
-    while (!queue->empty() && queue->front().frame->index <= index) {
+    while (!queue->empty() && queue->front().index <= index) {
+      let_go(queue->front());
       queue->pop_front();
       ++acknowledged;
       repeats_ = 0;
@@ -56,7 +59,7 @@ void Outbox::settle(std::int64_t index) {
 
 void Outbox::refuse(std::int64_t index, Clock::time_point now) {
   if (mode == Mode::preview) {
-    const auto refused = [&](const Outgoing& out) { return out.frame->index == index; };
+    const auto refused = [&](const Outgoing& out) { return out.index == index; };
     const auto kept = std::remove_if(under_way_.begin(), under_way_.end(), refused);
     dropped += static_cast<std::uint64_t>(std::distance(kept, under_way_.end()));
     under_way_.erase(kept, under_way_.end());
@@ -79,7 +82,14 @@ void Outbox::start_anew(std::int64_t settled) {
 
 void Outbox::drop_waiting() {
   dropped += waiting_.size();
+  for (Outgoing& outgoing : waiting_) let_go(outgoing);
   waiting_.clear();
+}
+
+std::vector<FramePtr> Outbox::take_let_go() { return std::exchange(let_go_, {}); }
+
+void Outbox::let_go(Outgoing& outgoing) {
+  if (outgoing.frame) let_go_.push_back(std::move(outgoing.frame));
 }
 
 void Outbox::send_again() {

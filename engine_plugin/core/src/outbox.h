@@ -6,18 +6,21 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "packed_frame.h"
+#include "held_frame.h"
 #include "renderlift/publisher.h"
 
 namespace renderlift {
 
 using Clock = std::chrono::steady_clock;
 
+using FramePtr = std::shared_ptr<const HeldFrame>;
+
 // A published frame, and the index of the one published before it.
 struct Outgoing {
-  std::shared_ptr<const PackedFrame> frame;
-  std::int64_t previous = -1;
+  std::int64_t index = -1, previous = -1;
+  FramePtr frame;  // null once it is under way in preview, which sends nothing twice
 };
 
 // published = acknowledged + dropped + unsettled, at any time. Not guarded: Books::mutex is.
@@ -35,7 +38,7 @@ class Outbox {
   bool any_waiting() const { return !waiting_.empty(); }
   Clock::time_point waiting_since() const { return waiting_since_; }
 
-  Published put(std::shared_ptr<const PackedFrame> frame, Clock::time_point now);
+  Published put(FramePtr frame, Clock::time_point now);
   bool has_credit(std::uint32_t credits) const { return under_way_.size() < credits; }
   // Whether a frame waits that may go now: there is credit, and it is not held back.
   bool is_ready(std::uint32_t credits, Clock::time_point now) const;
@@ -45,11 +48,16 @@ class Outbox {
   void refuse(std::int64_t index, Clock::time_point now);  // preview: it is dropped; capture: all is sent again
   void start_anew(std::int64_t settled);  // a connection begins; its bridge holds nothing after `settled`
   void drop_waiting();
+  // What the books have let go since the last call. Whoever takes it destroys it without the lock: a frame's owner may
+  // be of the engine's, and then that runs its code.
+  std::vector<FramePtr> take_let_go();
 
  private:
+  void let_go(Outgoing& outgoing);
   void send_again();
 
   std::deque<Outgoing> waiting_, under_way_;
+  std::vector<FramePtr> let_go_;
   Clock::time_point waiting_since_{};
   Clock::time_point held_until_{};
   std::size_t repeats_ = 0;

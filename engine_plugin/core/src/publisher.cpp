@@ -6,6 +6,7 @@
 
 #include "books.h"
 #include "dialer.h"
+#include "doorbell.h"
 #include "endpoint.h"
 #include "host.h"
 #include "wire.h"
@@ -134,17 +135,20 @@ Result<Published> Publisher::publish(const FrameView& frame, milliseconds timeou
       if (Result<void> credit = inside_->wait_for_credit(lock, camera->outbox, timeout); !credit) return credit.error();
   }
   // Without the lock: the connection's thread must not wait for a copy of megabytes.
-  std::shared_ptr<const PackedFrame> packed = pack(frame, inside_->pool);
-  if (!packed) return Error{ErrorKind::invalid, "no memory for a copy of the frame", "Send fewer or smaller channels."};
-  std::unique_lock<std::mutex> lock(books.mutex);
-  if (Result<void> checked = inside_->check_index(camera->outbox, frame.index); !checked) return checked.error();
-  const Clock::time_point now = Clock::now();
-  camera->published_at.note(frame.index, now);
-  books.published_rate.count(now);
-  books.last_published = now;
-  const Published published = camera->outbox.put(std::move(packed), now);
-  const bool may_go = books.welcomed && camera->outbox.is_ready(books.credits, now);
-  lock.unlock();
+  FramePtr held = hold(frame, inside_->pool);
+  if (!held) return Error{ErrorKind::invalid, "no memory for a copy of the frame", "Send fewer or smaller channels."};
+  Published published = Published::queued;
+  bool may_go = false;
+  {
+    const BooksLock lock(books);
+    if (Result<void> checked = inside_->check_index(camera->outbox, frame.index); !checked) return checked.error();
+    const Clock::time_point now = Clock::now();
+    camera->published_at.note(frame.index, now);
+    books.published_rate.count(now);
+    books.last_published = now;
+    published = camera->outbox.put(std::move(held), now);
+    may_go = books.welcomed && camera->outbox.is_ready(books.credits, now);
+  }
   if (may_go && inside_->doorbell->asleep) inside_->doorbell->ring();
   return published;
 }

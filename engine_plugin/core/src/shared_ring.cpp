@@ -60,13 +60,12 @@ std::optional<std::uint32_t> RingWriter::free_slot() const {
   return std::nullopt;
 }
 
-std::uint64_t RingWriter::write(std::uint32_t slot, const PackedFrame& frame) {
+std::uint64_t RingWriter::write(std::uint32_t slot, const HeldFrame& frame) {
   const std::uint64_t even = sequence(slot).load(std::memory_order_relaxed) + 2;
   // An exchange, because a plain store would let the pixels overtake it.
   sequence(slot).exchange(even - 1, std::memory_order_acq_rel);
   std::uint8_t* data = file_->data() + data_offset(offer_) + slot * offer_.slot_bytes;
-  for (const PackedBuffer& buffer : frame.buffers)
-    std::memcpy(data + buffer.offset, frame.pixels() + buffer.offset, buffer.bytes);
+  for (const HeldChannel& channel : frame.channels) copy_pixels(channel.view, data + channel.offset);
   sequence(slot).store(even, std::memory_order_release);
   return even;
 }

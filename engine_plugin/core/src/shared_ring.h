@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "packed_frame.h"
+#include "held_frame.h"
 #include "shared_file.h"
 #include "wire.h"
 
@@ -23,7 +23,7 @@ class RingWriter {
   // A slot that the bridge has given back.
   std::optional<std::uint32_t> free_slot() const;
   // Copies a frame that fits into a free slot; the slot's sequence number goes into the frame's header.
-  std::uint64_t write(std::uint32_t slot, const PackedFrame& frame);
+  std::uint64_t write(std::uint32_t slot, const HeldFrame& frame);
 
  private:
   using Cell = std::atomic<std::uint64_t>;

@@ -131,9 +131,9 @@ std::string set_fov(const Words& words, const Scene& scene) {
   return "ok";
 }
 
-template <std::optional<std::string> (*encode)(const PackedFrame&)>
+template <std::optional<std::string> (*encode)(const HeldFrame&)>
 std::string get_picture(const Words& words, const Scene& scene) {
-  const std::shared_ptr<const PackedFrame> frame = scene.frame(camera_of(words));
+  const std::shared_ptr<const HeldFrame> frame = scene.frame(camera_of(words));
   if (!frame) return no_frame;
   return encode(*frame).value_or("error this engine does not send that channel");
 }

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "packed_frame.h"
+#include "held_frame.h"
 #include "unrealcv_axes.h"
 
 namespace renderlift::unrealcv {
@@ -26,7 +26,7 @@ struct Scene {
   std::uint16_t port = 0;
   std::vector<std::string> cameras;
   std::function<std::optional<View>(std::size_t camera)> view;
-  std::function<std::shared_ptr<const PackedFrame>(std::size_t camera)> frame;
+  std::function<std::shared_ptr<const HeldFrame>(std::size_t camera)> frame;
   std::function<void(std::size_t camera, const Place& place)> move;
   std::function<void(std::size_t camera, double degrees)> set_fov;
   std::function<std::vector<IdName>()> objects;

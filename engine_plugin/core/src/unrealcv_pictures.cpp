@@ -12,9 +12,10 @@ namespace {
 constexpr float sky_cm = 65504.0f;  // the largest half float, which UnrealCV's depth ends at
 constexpr std::size_t max_stored_bytes = 65535;
 
-const PackedBuffer* find(const PackedFrame& frame, Channel channel) {
-  for (const PackedBuffer& buffer : frame.buffers)
-    if (buffer.channel == channel) return &buffer;
+// The frames are copies: their rows have no padding.
+const ChannelView* find(const HeldFrame& frame, Channel channel) {
+  for (const HeldChannel& held : frame.channels)
+    if (held.view.channel == channel) return &held.view;
   return nullptr;
 }
 
@@ -86,9 +87,9 @@ float float_of_half(std::uint16_t half) {
 }
 
 // Component `k` of the normal at pixel `i`, in whichever of its two types it came.
-float normal_at(const PackedFrame& frame, const PackedBuffer& buffer, std::size_t i, std::size_t k) {
-  const std::uint8_t* at = frame.pixels() + buffer.offset + (3 * i + k) * dtype_bytes(buffer.dtype);
-  if (buffer.dtype == DType::float32) {
+float normal_at(const ChannelView& normal, std::size_t i, std::size_t k) {
+  const std::uint8_t* at = first_byte(normal) + (3 * i + k) * dtype_bytes(normal.dtype);
+  if (normal.dtype == DType::float32) {
     float value = 0;
     std::memcpy(&value, at, sizeof value);
     return value;
@@ -126,14 +127,14 @@ std::array<std::uint8_t, 3> mask_color(std::uint32_t id) {
   return {static_cast<std::uint8_t>(mixed >> 16), static_cast<std::uint8_t>(mixed >> 8), static_cast<std::uint8_t>(mixed)};
 }
 
-std::optional<std::string> lit_png(const PackedFrame& frame) {
-  const PackedBuffer* rgb = find(frame, Channel::rgb);
+std::optional<std::string> lit_png(const HeldFrame& frame) {
+  const ChannelView* rgb = find(frame, Channel::rgb);
   if (rgb == nullptr) return std::nullopt;
-  return png(frame.pixels() + rgb->offset, rgb->width, rgb->height);
+  return png(first_byte(*rgb), rgb->width, rgb->height);
 }
 
-std::optional<std::string> depth_npy(const PackedFrame& frame) {
-  const PackedBuffer* depth = find(frame, Channel::depth);
+std::optional<std::string> depth_npy(const HeldFrame& frame) {
+  const ChannelView* depth = find(frame, Channel::depth);
   if (depth == nullptr) return std::nullopt;
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(depth->height) + ", " +
                        std::to_string(depth->width) + "), }";
@@ -145,21 +146,21 @@ std::optional<std::string> depth_npy(const PackedFrame& frame) {
   out += header;
   for (std::size_t i = 0; i < std::size_t{depth->width} * depth->height; ++i) {
     float metres = 0;
-    std::memcpy(&metres, frame.pixels() + depth->offset + 4 * i, sizeof metres);
+    std::memcpy(&metres, first_byte(*depth) + 4 * i, sizeof metres);
     const float cm = std::isfinite(metres) ? 100.0f * metres : sky_cm;
     out.append(reinterpret_cast<const char*>(&cm), sizeof cm);
   }
   return out;
 }
 
-std::optional<std::string> normal_png(const PackedFrame& frame) {
-  const PackedBuffer* normal = find(frame, Channel::normal);
+std::optional<std::string> normal_png(const HeldFrame& frame) {
+  const ChannelView* normal = find(frame, Channel::normal);
   if (normal == nullptr) return std::nullopt;
   const auto& m = frame.pose.world_from_camera;
   std::vector<std::uint8_t> rgb;
   rgb.reserve(std::size_t{3} * normal->width * normal->height);
   for (std::size_t i = 0; i < std::size_t{normal->width} * normal->height; ++i) {
-    const double n[3] = {normal_at(frame, *normal, i, 0), normal_at(frame, *normal, i, 1), normal_at(frame, *normal, i, 2)};
+    const double n[3] = {normal_at(*normal, i, 0), normal_at(*normal, i, 1), normal_at(*normal, i, 2)};
     for (std::size_t axis = 0; axis < 3; ++axis) {
       const double world = m[4 * axis] * n[0] + m[4 * axis + 1] * n[1] + m[4 * axis + 2] * n[2];
       rgb.push_back(byte_of(axis == 1 ? -world : world));
@@ -168,14 +169,14 @@ std::optional<std::string> normal_png(const PackedFrame& frame) {
   return png(rgb.data(), normal->width, normal->height);
 }
 
-std::optional<std::string> mask_png(const PackedFrame& frame) {
-  const PackedBuffer* ids = find(frame, Channel::instance_id);
+std::optional<std::string> mask_png(const HeldFrame& frame) {
+  const ChannelView* ids = find(frame, Channel::instance_id);
   if (ids == nullptr) return std::nullopt;
   std::vector<std::uint8_t> rgb;
   rgb.reserve(std::size_t{3} * ids->width * ids->height);
   for (std::size_t i = 0; i < std::size_t{ids->width} * ids->height; ++i) {
     std::uint32_t id = 0;
-    std::memcpy(&id, frame.pixels() + ids->offset + 4 * i, sizeof id);
+    std::memcpy(&id, first_byte(*ids) + 4 * i, sizeof id);
     for (std::uint8_t part : mask_color(id)) rgb.push_back(part);
   }
   return png(rgb.data(), ids->width, ids->height);

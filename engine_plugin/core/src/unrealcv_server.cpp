@@ -46,7 +46,7 @@ struct Camera {
   std::optional<CameraMove> move;
   int frames_since_move = 0;
   bool wanted = false;
-  std::shared_ptr<const PackedFrame> frame;  // the one that was wanted
+  std::shared_ptr<const HeldFrame> frame;  // the one that was wanted
 };
 
 }  // namespace
@@ -63,13 +63,13 @@ struct UnrealcvServer::Inside {
   std::thread thread;
   // The server's thread only: frames that the commands of a batch share.
   std::size_t batch_left = 0;
-  std::vector<std::shared_ptr<const PackedFrame>> batch;
+  std::vector<std::shared_ptr<const HeldFrame>> batch;
 
   void serve();
   void talk_to(const tcp::Socket& client);
   bool answer_one(const tcp::Socket& client, const std::string& request, const unrealcv::Scene& scene);
   unrealcv::Scene scene();
-  std::shared_ptr<const PackedFrame> wait_for_frame(std::size_t camera);
+  std::shared_ptr<const HeldFrame> wait_for_frame(std::size_t camera);
   std::optional<View> view(std::size_t camera);
   void ask_to_move(std::size_t camera, const std::optional<Place>& place, std::optional<double> fov_degrees);
   Camera* camera(std::string_view name);
@@ -77,13 +77,16 @@ struct UnrealcvServer::Inside {
 
 namespace {
 
-// `channels` are ChannelViews or PackedBuffers, rgb among them.
+const ChannelView& view_of(const ChannelView& channel) { return channel; }
+const ChannelView& view_of(const HeldChannel& channel) { return channel.view; }
+
+// `channels` are ChannelViews or HeldChannels, rgb among them.
 template <class Channels>
 View view_of_frame(const CameraPose& pose, const Channels& channels) {
-  const auto is_rgb = [](const auto& channel) { return channel.channel == Channel::rgb; };
-  const auto rgb = std::find_if(channels.begin(), channels.end(), is_rgb);
+  const auto is_rgb = [](const auto& channel) { return view_of(channel).channel == Channel::rgb; };
+  const ChannelView& rgb = view_of(*std::find_if(channels.begin(), channels.end(), is_rgb));
   return {unrealcv::place_of(pose.world_from_camera),
-          unrealcv::horizontal_fov_degrees(pose.image_from_camera, rgb->width), rgb->width, rgb->height};
+          unrealcv::horizontal_fov_degrees(pose.image_from_camera, rgb.width), rgb.width, rgb.height};
 }
 
 bool send(const tcp::Socket& client, const std::string& payload) {
@@ -165,7 +168,7 @@ unrealcv::Scene UnrealcvServer::Inside::scene() {
 }
 
 // A frame that was offered after the question, from where the camera was moved to.
-std::shared_ptr<const PackedFrame> UnrealcvServer::Inside::wait_for_frame(std::size_t number) {
+std::shared_ptr<const HeldFrame> UnrealcvServer::Inside::wait_for_frame(std::size_t number) {
   if (number >= cameras.size()) return nullptr;
   if (batch_left > 0 && batch[number]) return batch[number];
   std::unique_lock<std::mutex> lock(mutex);
@@ -174,7 +177,7 @@ std::shared_ptr<const PackedFrame> UnrealcvServer::Inside::wait_for_frame(std::s
   camera.wanted = true;
   offered.wait_for(lock, frame_within, [&] { return camera.frame || stopping; });
   camera.wanted = false;
-  std::shared_ptr<const PackedFrame> frame = std::move(camera.frame);
+  std::shared_ptr<const HeldFrame> frame = std::move(camera.frame);
   camera.frame.reset();
   if (batch_left > 0) batch[number] = frame;
   return frame;
@@ -190,7 +193,7 @@ std::optional<View> UnrealcvServer::Inside::view(std::size_t number) {
   if (batch_left > 0 || !known) {
     const auto frame = wait_for_frame(number);
     if (!frame) return std::nullopt;
-    if (batch_left > 0) return view_of_frame(frame->pose, frame->buffers);
+    if (batch_left > 0) return view_of_frame(frame->pose, frame->channels);
   }
   std::lock_guard<std::mutex> lock(mutex);
   View view = *cameras[number].view;
@@ -269,7 +272,7 @@ Result<void> UnrealcvServer::offer(const FrameView& frame) {
     camera->target.reset();
   }
   if (!camera->wanted || camera->target) return {};
-  camera->frame = pack(frame, inside_->pool);
+  camera->frame = copy_of(frame, inside_->pool);
   camera->wanted = false;
   inside_->offered.notify_all();
   return {};

@@ -31,7 +31,7 @@ std::array<GDExtensionPtrDestructor, GDEXTENSION_VARIANT_TYPE_VARIANT_MAX> destr
 std::array<GDExtensionTypeFromVariantConstructorFunc, GDEXTENSION_VARIANT_TYPE_VARIANT_MAX> from_variants{};
 std::array<GDExtensionVariantFromTypeConstructorFunc, GDEXTENSION_VARIANT_TYPE_VARIANT_MAX> to_variants{};
 std::array<GDExtensionPtrBuiltInMethod, GDEXTENSION_VARIANT_TYPE_VARIANT_MAX> sizes{};
-GDExtensionPtrConstructor bytes_constructor = nullptr;
+GDExtensionPtrConstructor bytes_constructor = nullptr, bytes_copy_constructor = nullptr;
 GDExtensionPtrBuiltInMethod bytes_resize = nullptr;
 
 StringName name_of(const char* text) {
@@ -79,10 +79,11 @@ bool fetch_types(GDExtensionInterfaceGetProcAddress get) {
     if (type >= GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY) sizes[type] = builtin(type, &size, hash_of_size);
   }
   bytes_constructor = constructor(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY, 0);
+  bytes_copy_constructor = constructor(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY, 1);  // extension_api.json: "from"
   bytes_resize = builtin(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY, &resize, hash_of_resize);
   free_name(size);
   free_name(resize);
-  return bytes_constructor != nullptr && bytes_resize != nullptr && sizes[GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY];
+  return bytes_constructor != nullptr && bytes_copy_constructor != nullptr && bytes_resize != nullptr && sizes[GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY];
 }
 
 }  // namespace
@@ -110,9 +111,16 @@ std::string read_string(GDExtensionConstTypePtr string) {
   return text;
 }
 
-Span<const std::uint8_t> read_bytes(GDExtensionConstTypePtr array) {
-  const std::size_t size = array_size(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY, array);
-  return {size > 0 ? const_byte_at(array, 0) : nullptr, size};
+SharedBytes share_bytes(GDExtensionConstTypePtr array) {
+  constexpr auto type = GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY;
+  auto* reference = new Value;
+  bytes_copy_constructor(reference, &array);
+  const std::size_t size = array_size(type, reference);
+  const auto drop = [](Value* value) {
+    destroy(type, value);
+    delete value;
+  };
+  return {{size > 0 ? const_byte_at(reference, 0) : nullptr, size}, std::shared_ptr<Value>(reference, drop)};
 }
 
 Span<const std::int32_t> read_ints(GDExtensionConstTypePtr array) {

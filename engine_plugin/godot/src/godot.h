@@ -2,7 +2,7 @@
 //
 // A method is bound by its address; arguments and results convert by their C++ type:
 //   std::int64_t int, bool bool, std::string String, Span<const T> Packed...Array (borrowed during the call),
-//   std::vector<std::uint8_t> PackedByteArray (result).
+//   SharedBytes PackedByteArray (kept for as long as wanted), std::vector<std::uint8_t> PackedByteArray (result).
 #pragma once
 
 #include <gdextension_interface.h>
@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -24,6 +25,12 @@ struct Span {
   std::size_t size = 0;
 };
 
+// A PackedByteArray without a copy: Godot counts references, and whoever writes to the array later writes to a copy.
+struct SharedBytes {
+  Span<const std::uint8_t> bytes;
+  std::shared_ptr<const void> owner;  // one reference; may be dropped on any thread
+};
+
 // Room for one Godot value of any type used here (64-bit Godot: String 8, Packed...Array 16 bytes).
 struct alignas(8) Value {
   std::array<unsigned char, 16> bytes{};
@@ -33,7 +40,7 @@ struct alignas(8) Value {
 bool fetch_interface(GDExtensionInterfaceGetProcAddress get_proc_address, GDExtensionClassLibraryPtr library);
 
 std::string read_string(GDExtensionConstTypePtr string);
-Span<const std::uint8_t> read_bytes(GDExtensionConstTypePtr array);
+SharedBytes share_bytes(GDExtensionConstTypePtr array);
 Span<const std::int32_t> read_ints(GDExtensionConstTypePtr array);
 Span<const double> read_doubles(GDExtensionConstTypePtr array);
 
@@ -74,9 +81,9 @@ struct Type<std::string> {
   static void make(void* p, const std::string& v) { new_string(p, v); }
 };
 template <>
-struct Type<Span<const std::uint8_t>> {
+struct Type<SharedBytes> {
   static constexpr auto variant = GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY;
-  static Span<const std::uint8_t> read(GDExtensionConstTypePtr p) { return read_bytes(p); }
+  static SharedBytes read(GDExtensionConstTypePtr p) { return share_bytes(p); }
 };
 template <>
 struct Type<std::vector<std::uint8_t>> {

@@ -54,7 +54,8 @@ std::string timings(const std::map<std::string, double>& timings_ms) {
 }  // namespace
 
 std::string GodotPublisher::open(std::string endpoint, std::string engine_version, bool capture, std::string channels,
-                                 std::string cameras, std::string session) {
+                                 std::string cameras, std::string session, std::string own_key_file,
+                                 std::string bridge_key_file) {
   PublisherOptions options;
   options.endpoint = std::move(endpoint);
   options.engine = "godot";
@@ -66,6 +67,11 @@ std::string GodotPublisher::open(std::string endpoint, std::string engine_versio
   }
   options.cameras = cameras_ = split(cameras, '\n');
   options.session = std::move(session);
+  if (!own_key_file.empty() || !bridge_key_file.empty()) {
+    auto keys = load_curve_keys(own_key_file, bridge_key_file);
+    if (!keys) return told(keys.error());
+    options.curve = std::move(keys.value());
+  }
   auto opened = Publisher::open(std::move(options));
   if (!opened) return told(opened.error());
   publisher_ = std::move(opened.value());
@@ -74,7 +80,7 @@ std::string GodotPublisher::open(std::string endpoint, std::string engine_versio
 
 std::int64_t GodotPublisher::publish(std::string camera, std::int64_t index, std::int64_t engine_time_ns,
                                      std::int64_t capture_time_ns, std::int64_t width, std::int64_t height,
-                                     Span<const std::int32_t> offsets, Span<const std::uint8_t> pixels,
+                                     Span<const std::int32_t> offsets, SharedBytes pixels,
                                      Span<const double> world_from_camera, Span<const double> image_from_camera,
                                      std::int64_t timeout_ms) {
   if (!publisher_ || world_from_camera.size != 16 || image_from_camera.size != 9 || width < 1 || height < 1 ||
@@ -94,13 +100,14 @@ std::int64_t GodotPublisher::publish(std::string camera, std::int64_t index, std
     const ChannelSpec& spec = channel_spec(static_cast<Channel>(i));
     const auto offset = static_cast<std::size_t>(offsets.data[i]);
     const std::size_t bytes = static_cast<std::size_t>(width * height) * spec.components * dtype_bytes(spec.dtype);
-    if (offset > pixels.size || bytes > pixels.size - offset) {
+    if (offset > pixels.bytes.size || bytes > pixels.bytes.size - offset) {
       problem_ = "the pixels end before " + std::string(spec.name) + " does";
       return -1;
     }
     frame.channels.push_back(view_of(spec.channel, static_cast<std::uint32_t>(width),
-                                     static_cast<std::uint32_t>(height), pixels.data + offset));
+                                     static_cast<std::uint32_t>(height), pixels.bytes.data + offset));
   }
+  frame.owner = std::move(pixels.owner);
   if (unrealcv_ && unrealcv_->wants_frame(camera)) {
     if (auto offered = unrealcv_->offer(frame); !offered) problem_ = told(offered.error());
   }

@@ -14,16 +14,18 @@ namespace renderlift::godot {
 
 class GodotPublisher {
  public:
-  // `channels` and `cameras`: names, one a line. `session`: empty = a new one.
+  // `channels` and `cameras`: names, one a line. `session`: empty = a new one. `own_key_file` and `bridge_key_file`:
+  // for a bridge on another machine, else empty.
   // Returns "" or what is wrong and, on the next line, how to mend it.
   std::string open(std::string endpoint, std::string engine_version, bool capture, std::string channels,
-                   std::string cameras, std::string session);
+                   std::string cameras, std::string session, std::string own_key_file, std::string bridge_key_file);
 
   // 0 = queued, 1 = queued in place of an older frame, 2 = no room yet (capture: try again), -1 = see problem().
-  // `offsets`: byte offset in `pixels` of each channel in the order of renderlift::Channel, -1 = not there.
+  // `offsets`: byte offset in `pixels` of each channel in the order of renderlift::Channel, -1 = not there. `pixels` are
+  // not copied: they are kept by a reference until they have left.
   std::int64_t publish(std::string camera, std::int64_t index, std::int64_t engine_time_ns,
                        std::int64_t capture_time_ns, std::int64_t width, std::int64_t height,
-                       Span<const std::int32_t> offsets, Span<const std::uint8_t> pixels,
+                       Span<const std::int32_t> offsets, SharedBytes pixels,
                        Span<const double> world_from_camera, Span<const double> image_from_camera,
                        std::int64_t timeout_ms);
   std::string problem();

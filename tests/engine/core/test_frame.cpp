@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "check.h"
-#include "packed_frame.h"
+#include "held_frame.h"
 
 using namespace renderlift;
 
@@ -33,11 +33,13 @@ FrameView frame_with(ChannelView view) {
   return frame;
 }
 
-std::shared_ptr<const PackedFrame> packed(const FrameView& frame) {
+std::shared_ptr<const HeldFrame> copied(const FrameView& frame) {
   const Result<void> checked = check_frame(frame, {Channel::rgb, Channel::depth, Channel::normal});
   CHECK(checked.ok());
-  return pack(frame, std::make_shared<PixelPool>());
+  return copy_of(frame, std::make_shared<PixelPool>());
 }
+
+const std::uint8_t* pixels_of(const std::shared_ptr<const HeldFrame>& frame) { return first_byte(frame->channels[0].view); }
 
 const std::vector<Channel> declared{Channel::rgb, Channel::depth, Channel::environment};
 std::vector<std::uint8_t> some_pixels(1 << 16);
@@ -56,24 +58,24 @@ bool is_refused(const FrameView& frame, const char* why) {
 TEST(padded_rows_of_odd_widths_are_packed) {
   for (std::uint32_t width : {1919u, 641u, 1u}) {
     const Padded image(width, 5, 3, 256);
-    const auto frame = packed(frame_with(view_of(Channel::rgb, width, 5, image.bytes.data(),
+    const auto frame = copied(frame_with(view_of(Channel::rgb, width, 5, image.bytes.data(),
                                                  static_cast<std::ptrdiff_t>(image.row_pitch))));
-    CHECK(frame->buffers[0].bytes == width * 15);
+    CHECK(frame->channels[0].bytes == width * 15);
     for (std::uint32_t y = 0; y < 5; ++y)
-      CHECK(std::memcmp(frame->pixels() + y * width * 3, &image.bytes[y * image.row_pitch], width * 3) == 0);
+      CHECK(std::memcmp(pixels_of(frame) + y * width * 3, &image.bytes[y * image.row_pitch], width * 3) == 0);
   }
 }
 
 TEST(rgb_is_taken_out_of_rgba_and_bgra) {
   const Padded image(641, 3, 4, 256);
   ChannelView view = view_of(Channel::rgb, 641, 3, image.bytes.data(), static_cast<std::ptrdiff_t>(image.row_pitch), 4);
-  const auto rgb = packed(frame_with(view));
+  const auto rgb = copied(frame_with(view));
   view.bgr = true;
-  const auto swapped = packed(frame_with(view));
+  const auto swapped = copied(frame_with(view));
   for (std::uint32_t x : {0u, 1u, 640u}) {
     const std::uint8_t* source = &image.bytes[2 * image.row_pitch + 4 * x];
-    const std::uint8_t* straight = rgb->pixels() + (2 * 641 + x) * 3;
-    const std::uint8_t* turned = swapped->pixels() + (2 * 641 + x) * 3;
+    const std::uint8_t* straight = pixels_of(rgb) + (2 * 641 + x) * 3;
+    const std::uint8_t* turned = pixels_of(swapped) + (2 * 641 + x) * 3;
     CHECK(straight[0] == source[0] && straight[2] == source[2]);
     CHECK(turned[0] == source[2] && turned[1] == source[1] && turned[2] == source[0]);
   }
@@ -81,22 +83,53 @@ TEST(rgb_is_taken_out_of_rgba_and_bgra) {
 
 TEST(a_negative_pitch_turns_bottom_up_rows) {
   const std::uint8_t rows[] = {9, 9, 9, 5, 5, 5, 1, 1, 1};  // bottom row first
-  const auto frame = packed(frame_with(view_of(Channel::rgb, 1, 3, rows + 6, -3)));
-  CHECK(frame->pixels()[0] == 1 && frame->pixels()[3] == 5 && frame->pixels()[6] == 9);
+  const auto frame = copied(frame_with(view_of(Channel::rgb, 1, 3, rows + 6, -3)));
+  CHECK(pixels_of(frame)[0] == 1 && pixels_of(frame)[3] == 5 && pixels_of(frame)[6] == 9);
 }
 
 TEST(channels_lie_at_multiples_of_64_bytes) {
   FrameView frame = frame_with(small(Channel::rgb, 3, 2));
   frame.channels.push_back(small(Channel::depth, 3, 2));
-  const auto out = packed(frame);
-  CHECK(out->buffers[0].offset == 0 && out->buffers[1].offset == 64 && out->bytes == 128);
+  const auto out = copied(frame);
+  CHECK(out->channels[0].offset == 0 && out->channels[1].offset == 64 && out->bytes == 128);
 }
 
 TEST(memory_of_frames_is_used_again) {
   const auto pool = std::make_shared<PixelPool>();
-  const std::uint8_t* first = pack(frame_with(small(Channel::rgb)), pool)->pixels();
-  CHECK(pack(frame_with(small(Channel::rgb)), pool)->pixels() == first);
-  CHECK(pack(frame_with(small(Channel::rgb, 64, 64)), pool) != nullptr);  // a change of size
+  const std::uint8_t* first = pixels_of(hold(frame_with(small(Channel::rgb)), pool));
+  CHECK(pixels_of(hold(frame_with(small(Channel::rgb)), pool)) == first);
+  CHECK(hold(frame_with(small(Channel::rgb, 64, 64)), pool) != nullptr);  // a change of size
+}
+
+TEST(a_frame_without_an_owner_is_copied_and_one_with_an_owner_stays_where_it_is) {
+  const auto pool = std::make_shared<PixelPool>();
+  FrameView frame = frame_with(small(Channel::rgb));
+  CHECK(pixels_of(hold(frame, pool)) != some_pixels.data());
+  const auto owner = std::make_shared<int>();
+  frame.owner = owner;
+  auto held = hold(frame, pool);
+  CHECK(pixels_of(held) == some_pixels.data() && owner.use_count() == 3);
+  CHECK(pixels_of(copy_of(frame, pool)) != some_pixels.data() && owner.use_count() == 3);
+  held.reset();
+  CHECK(owner.use_count() == 2);
+}
+
+TEST(only_rows_without_padding_travel_as_they_lie) {
+  ChannelView view = small(Channel::rgb);
+  CHECK(is_packed(view));
+  view.row_pitch_bytes = 24;
+  view.pixel_pitch_bytes = 3;
+  CHECK(is_packed(view));
+  view.row_pitch_bytes = -24;
+  CHECK(!is_packed(view));
+  view.row_pitch_bytes = 256;
+  CHECK(!is_packed(view));
+  view = small(Channel::rgb);
+  view.pixel_pitch_bytes = 4;
+  CHECK(!is_packed(view));
+  view = small(Channel::rgb);
+  view.bgr = true;
+  CHECK(!is_packed(view));
 }
 
 TEST(frames_that_break_the_channel_table_are_refused) {

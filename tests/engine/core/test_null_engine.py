@@ -31,12 +31,14 @@ def assert_exact(frame: Frame, height: int, width: int) -> None:
     assert abs(time.time_ns() - frame.capture_time_ns) < 60e9
 
 
+@pytest.mark.parametrize("pixels_are", ["handed over", "lent"])
 @pytest.mark.parametrize("transport", ["shared memory", "sockets"])
 @pytest.mark.parametrize(("width", "height"), [(320, 180), (1919, 11), (641, 37)])
 def test_every_captured_frame_arrives_with_its_bytes(
-    start_engine: StartEngine, transport: str, width: int, height: int
+    start_engine: StartEngine, transport: str, pixels_are: str, width: int, height: int
 ) -> None:
     options = ["--no-shared-memory"] if transport == "sockets" else []
+    options += ["--lend"] if pixels_are == "lent" else []
     with Receiver("tcp://127.0.0.1:*") as receiver:
         engine = start_engine(
             receiver.endpoint, "--capture", "--frames", "12", "--size", f"{width}x{height}", *options

@@ -10,8 +10,8 @@ namespace {
 
 const Clock::time_point now{};
 
-std::shared_ptr<const PackedFrame> frame(std::int64_t index) {
-  auto made = std::make_shared<PackedFrame>();
+FramePtr frame(std::int64_t index) {
+  auto made = std::make_shared<HeldFrame>();
   made->index = index;
   return made;
 }
@@ -89,4 +89,18 @@ TEST(frames_that_are_durable_already_are_not_sent_again) {
   CHECK(box.acknowledged == 2 && box.unsettled() == 1 && balances(box));
   const Outgoing sent = box.take();
   CHECK(sent.frame->index == 2 && sent.previous == 1);
+}
+
+TEST(frames_that_the_books_let_go_are_kept_for_whoever_gives_back_the_lock) {
+  for (const Mode mode : {Mode::preview, Mode::capture}) {
+    Outbox box("main", mode);
+    publish(box, 0, 0);
+    box.take();
+    CHECK(box.take_let_go().empty());
+    publish(box, 1, 2);
+    box.settle(0);
+    const auto let_go = box.take_let_go();  // preview: what was replaced; capture: what has arrived
+    CHECK(let_go.size() == 1 && let_go[0]->index == (mode == Mode::preview ? 1 : 0));
+    CHECK(box.take_let_go().empty() && balances(box));
+  }
 }

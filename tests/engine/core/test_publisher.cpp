@@ -2,6 +2,8 @@
 #include "renderlift/publisher.h"
 
 #include <atomic>
+#include <cstring>
+#include <functional>
 #include <thread>
 
 #include "check.h"
@@ -72,6 +74,29 @@ OpenPublisher welcomed(StubBridge& bridge, Mode mode, std::uint32_t credits) {
   CHECK(publisher->wait_connected(patient));
   return publisher;
 }
+
+// Pixels that are handed over: `owners` tells how many frames are still kept by somebody.
+struct HandedOver {
+  std::shared_ptr<std::atomic<int>> owners = std::make_shared<std::atomic<int>>(0);
+  std::function<void()> when_let_go = [] {};
+
+  FrameView frame(std::int64_t index) const {
+    ++*owners;
+    const auto deleter = [count = owners, tell = when_let_go](const Pixels* pixels) {
+      std::memset(const_cast<std::uint8_t*>(pixels->rgb.data()), 0xee, pixels->rgb.size());  // the engine's again
+      delete pixels;
+      tell();
+      --*count;
+    };
+    const std::shared_ptr<const Pixels> pixels(new Pixels(index), deleter);
+    FrameView frame = pixels->frame;
+    frame.owner = pixels;
+    return frame;
+  }
+  bool all_let_go() const {
+    return eventually([&] { return *owners == 0; });
+  }
+};
 
 std::int64_t next_frame(StubBridge& bridge) {
   const auto frame = bridge.receive("frame");
@@ -243,6 +268,76 @@ TEST(pixels_go_through_shared_memory_and_a_larger_frame_gets_a_new_ring) {
   bridge.ring_ready(larger->name, false);
   CHECK(publisher->publish(Pixels(3, 100, 50).frame).ok());
   CHECK(!bridge.receive("frame")->in_slot);  // the bridge could not open it
+}
+
+TEST(pixels_handed_over_are_let_go_when_a_newer_frame_replaces_them) {
+  HandedOver engine;
+  {
+    auto publisher = open(options_for("tcp://127.0.0.1:1", Mode::preview));
+    engine.when_let_go = [&] { publisher->stats(); };  // no lock is held: this would wait for ever
+    CHECK(publisher->publish(engine.frame(0)).ok() && *engine.owners == 1);
+    CHECK(publisher->publish(engine.frame(1)).ok() && *engine.owners == 1);
+    CHECK(!publisher->publish(engine.frame(1)).ok());
+    CHECK(*engine.owners == 1);  // a frame that failed is not kept
+  }
+  CHECK(*engine.owners == 0);
+}
+
+TEST(pixels_handed_over_in_preview_are_let_go_as_soon_as_they_have_left) {
+  StubBridge bridge;
+  auto publisher = welcomed(bridge, Mode::preview, 2);
+  HandedOver engine;
+  engine.when_let_go = [&] { publisher->stats(); };
+  CHECK(publisher->publish(engine.frame(7)).ok());
+  const auto frame = bridge.receive("frame");
+  CHECK(frame && frame->parts.size() == 2 && frame->parts[0] == Bytes(96, 7));
+  CHECK(engine.all_let_go() && publisher->stats().unsettled == 1);
+}
+
+TEST(pixels_handed_over_in_capture_are_kept_until_they_are_acknowledged) {
+  StubBridge bridge;
+  auto publisher = welcomed(bridge, Mode::capture, 8);
+  HandedOver engine;
+  engine.when_let_go = [&] { publisher->stats(); };
+  for (int index = 0; index < 3; ++index) CHECK(publisher->publish(engine.frame(index)).ok());
+  for (int index = 0; index < 3; ++index) CHECK(next_frame(bridge) == index);
+  bridge.ack(0, 8);
+  CHECK(eventually([&] { return *engine.owners == 2; }));
+  bridge.nack(1, 0);
+  const auto again = bridge.receive("frame");
+  CHECK(again && again->index == 1 && again->parts[0] == Bytes(96, 1));
+  CHECK(next_frame(bridge) == 2);
+  bridge.ack(2, 8);
+  CHECK(engine.all_let_go());
+}
+
+TEST(pixels_handed_over_go_through_a_ring_and_are_let_go_though_the_bridge_keeps_the_slot) {
+  StubBridge bridge;
+  PublisherOptions options = options_for(bridge.endpoint(), Mode::preview);
+  options.shared_memory = true;
+  auto publisher = open(options);
+  bridge.receive("hello");
+  bridge.welcome(8, -1, host::host_id());
+  HandedOver engine;
+  CHECK(publisher->publish(engine.frame(0)).ok());
+  bridge.ring_ready(bridge.receive("ring")->name, true);
+  CHECK(eventually([&] { return publisher->stats().shared_memory; }));
+  CHECK(publisher->publish(engine.frame(1)).ok());
+  CHECK(bridge.receive("frame")->in_slot);
+  CHECK(engine.all_let_go() && publisher->stats().unsettled == 2);
+}
+
+TEST(pixels_handed_over_with_padding_arrive_without) {
+  StubBridge bridge;
+  auto publisher = welcomed(bridge, Mode::preview, 2);
+  const auto bgra = std::make_shared<const Bytes>(Bytes{1, 2, 3, 0, 4, 5, 6, 0, 9, 9, 9, 9, 7, 8, 9, 0, 10, 11, 12, 0, 9, 9, 9, 9});
+  FrameView frame;
+  frame.channels = {view_of(Channel::rgb, 2, 2, bgra->data(), 12, 4)};
+  frame.channels[0].bgr = true;
+  frame.owner = bgra;
+  CHECK(publisher->publish(frame).ok());
+  const auto arrived = bridge.receive("frame");
+  CHECK(arrived && arrived->parts.size() == 1 && arrived->parts[0] == (Bytes{3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10}));
 }
 
 TEST(the_newest_picture_of_a_camera_comes_back_once) {

@@ -32,11 +32,11 @@ struct Mapped {
 
 bool exists(const std::string& name) { return access(("/dev/shm/" + name).c_str(), F_OK) == 0; }
 
-std::shared_ptr<const PackedFrame> golden_frame() {
+std::shared_ptr<const HeldFrame> golden_frame() {
   const auto rgb = golden("frame_parts.1.bin"), depth = golden("frame_parts.2.bin");
   FrameView frame;
   frame.channels = {view_of(Channel::rgb, 3, 2, rgb.data()), view_of(Channel::depth, 3, 2, depth.data())};
-  return pack(frame, std::make_shared<PixelPool>());
+  return copy_of(frame, std::make_shared<PixelPool>());
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ TEST(our_writer_writes_the_golden_ring) {
   auto ring = RingWriter::create(wire::RingOffer{"renderlift-00000000c0de0001", 2, 4096, 18364758544493064720u});
   CHECK(ring.ok());
   const Mapped mapped(ring.value()->offer());
-  const PackedFrame nothing;
+  const HeldFrame nothing;
   mapped.release(0, ring.value()->write(0, nothing));
   mapped.release(1, ring.value()->write(1, nothing));
   CHECK(ring.value()->write(1, *golden_frame()) == 4);

@@ -27,7 +27,7 @@ unrealcv::Scene empty_scene() {
   scene.name = "test";
   scene.cameras = {"main"};
   scene.view = [](std::size_t) { return std::optional<unrealcv::View>(); };
-  scene.frame = [](std::size_t) { return std::shared_ptr<const PackedFrame>(); };
+  scene.frame = [](std::size_t) { return std::shared_ptr<const HeldFrame>(); };
   scene.move = [](std::size_t, const Place&) {};
   scene.set_fov = [](std::size_t, double) {};
   scene.objects = [] { return std::vector<IdName>{}; };

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from renderlift.bridge.connection import Curve
 from renderlift.bridge.frame import Frame
 from renderlift.bridge.receive import Receiver
 
@@ -27,10 +29,11 @@ MAGENTA = (230, 20, 200)
 class Painter:
     """A bridge whose every picture is one colour."""
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:*") -> None:
-        self.receiver = Receiver(endpoint)
-        self.endpoint = self.receiver.endpoint
+    def __init__(self, endpoint: str = "tcp://127.0.0.1:*", curve: Curve | None = None) -> None:
+        self.receiver = Receiver(endpoint, curve=curve)
+        self.endpoint = self.receiver.endpoint.replace("0.0.0.0", "127.0.0.1")
         self.frames: list[Frame] = []
+        self.arrived_s: list[float] = []  # of each frame, by time.monotonic()
         self.came = threading.Condition()
         self.thread = threading.Thread(target=self._paint, daemon=True)
         self.thread.start()
@@ -40,6 +43,7 @@ class Painter:
             self.receiver.send_result(frame, np.full((frame.height, frame.width, 3), MAGENTA, np.uint8))
             with self.came:
                 self.frames.append(frame)
+                self.arrived_s.append(time.monotonic())
                 self.came.notify_all()
 
     def wait_frames(self, count: int, timeout_s: float = 300.0) -> None:
@@ -56,12 +60,26 @@ class Painter:
         return float((np.abs(picture.astype(int) - MAGENTA).max(-1) < 12).mean())
 
 
+def processor_s(pid: int) -> float:
+    """Processor time of a process, its threads included; 0 once it has gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class Game:
-    """A running Godot; `wait_for` a line of its output."""
+    """A running Godot; `wait_for` a line of its output.
+
+    Of each line it is known when it came, by time.monotonic(), and what processor time Godot had used by then.
+    """
 
     process: "subprocess.Popen[str]"
     lines: list[str] = field(default_factory=list)
+    came_s: list[float] = field(default_factory=list)
+    used_s: list[float] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
     reader: threading.Thread = field(init=False)
 
@@ -72,12 +90,16 @@ class Game:
         assert self.process.stdout
         for line in self.process.stdout:
             with self.came:
+                self.came_s.append(time.monotonic())
+                self.used_s.append(processor_s(self.process.pid))
                 self.lines.append(line.rstrip())
                 self.came.notify_all()
 
-    def wait_for(self, text: str, timeout_s: float = 300.0) -> None:
+    def wait_for(self, text: str, timeout_s: float = 300.0) -> int:
+        """The number of the first line that holds `text`."""
         with self.came:
             assert self.came.wait_for(lambda: any(text in line for line in self.lines), timeout_s), self.output
+            return next(number for number, line in enumerate(self.lines) if text in line)
 
     def end(self, timeout_s: float = 300.0) -> int:
         code = self.process.wait(timeout_s)
@@ -200,11 +222,11 @@ def no_game_is_left(games: list[Game]) -> Iterator[None]:
 
 @pytest.fixture
 def new_painter() -> Iterator[Callable[..., Painter]]:
-    """new_painter(endpoint) -> Painter; a bridge to be started, closed and started again."""
+    """new_painter(endpoint, curve) -> Painter; a bridge to be started, closed and started again."""
     painters: list[Painter] = []
 
-    def new(endpoint: str = "tcp://127.0.0.1:*") -> Painter:
-        painters.append(Painter(endpoint))
+    def new(endpoint: str = "tcp://127.0.0.1:*", curve: Curve | None = None) -> Painter:
+        painters.append(Painter(endpoint, curve))
         return painters[-1]
 
     yield new

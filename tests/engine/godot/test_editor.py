@@ -13,7 +13,7 @@ def test_the_editor_sends_its_3d_view_and_shows_what_comes_back(
     painter = new_painter()
     window = ("--editor", "--position", "0,0", "--resolution", "1280x800")
     editor = start("level.tscn", f"--live={painter.endpoint}", "--view=2", engine=window)
-    editor.wait_for("OPERATOR done", 600.0)
+    editor.wait_for(f"OPERATOR done, remembered: {painter.endpoint}", 600.0)
     painter.wait_frames(2, 600.0)
     frame = painter.frames[-1]
     assert {row.name for row in frame.names if row.path} == {"Floor", "Box"}

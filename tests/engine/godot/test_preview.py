@@ -1,9 +1,12 @@
 """A game in preview: it survives its bridge, and shows what comes back."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zmq.auth
 
+from renderlift.bridge.connection import Curve
 from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.receive import Receiver
 
@@ -36,6 +39,28 @@ def test_a_bridge_that_comes_again_is_found_again(start: Any, new_painter: Any) 
     game.kill()
 
 
+def test_a_game_that_was_killed_and_started_again_is_back_as_soon_as_godot_draws(
+    start: Any, new_painter: Any
+) -> None:
+    """Until it draws its first frame, time is its own; what comes on top is ours: less than two seconds."""
+    bare = start("level.tscn", "--without-renderlift")
+    bare_used_s = bare.used_s[bare.wait_for("DRAWN")]
+    bare.kill()
+    painter = new_painter()
+    arguments = ("level.tscn", f"--renderlift-endpoint={painter.endpoint}")
+    killed = start(*arguments)
+    painter.wait_frames(1)
+    killed.kill()
+    had = len(painter.frames)
+    game = start(*arguments)
+    drawn = game.wait_for("DRAWN")
+    painter.wait_frames(had + 1)
+    assert painter.frames[had].session != painter.frames[0].session
+    assert painter.arrived_s[had] - game.came_s[drawn] < 2.0
+    assert game.used_s[drawn] - bare_used_s < 2.0  # of processor time, which other programs do not lengthen
+    game.kill()
+
+
 def test_a_game_that_was_killed_goes_on_where_the_bridge_needs_it(start: Any) -> None:
     frames: list[Frame] = []
     arguments = ["level.tscn", "--renderlift-mode=capture", "--renderlift-session=take1", "--renderlift-frames=24"]
@@ -60,4 +85,24 @@ def test_a_game_that_was_killed_goes_on_where_the_bridge_needs_it(start: Any) ->
 def test_capture_without_a_fixed_step_is_refused_with_the_way_out(start: Any) -> None:
     game = start("level.tscn", "--renderlift-mode=capture", "--renderlift-endpoint=tcp://127.0.0.1:1")
     game.wait_for("Start Godot with --fixed-fps 24")
+    game.kill()
+
+
+def test_a_game_reaches_a_bridge_on_another_machine_by_its_keys(
+    start: Any, new_painter: Any, tmp_path: Path
+) -> None:
+    files = {name: zmq.auth.create_certificates(tmp_path, name) for name in ("bridge", "game", "stranger")}
+    curve = Curve.load(Path(files["bridge"][1]), Path(files["game"][0]))
+    painter = new_painter("tcp://0.0.0.0:*", curve)
+    keys = ("--renderlift-bridge-key-file=" + files["bridge"][0], f"--renderlift-endpoint={painter.endpoint}")
+    game = start("level.tscn", "--renderlift-own-key-file=" + files["game"][1], *keys)
+    painter.wait_frames(2)
+    game.kill()
+    had = len(painter.frames)
+    game = start("level.tscn", "--renderlift-own-key-file=" + files["stranger"][1], *keys)
+    game.wait_for("does not accept this engine's CURVE key")
+    assert {frame.session for frame in painter.frames[had:]} <= {frame.session for frame in painter.frames[:had]}
+    game.kill()
+    game = start("level.tscn", "--renderlift-endpoint=tcp://192.0.2.1:5755")
+    game.wait_for("frames would travel there unprotected")
     game.kill()

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,7 +51,7 @@ const ChannelSpec* find_channel(std::string_view name);  // nullptr if the table
 std::string_view dtype_name(DType dtype);                // "uint8", "float16", "float32", "uint32"
 std::size_t dtype_bytes(DType dtype);
 
-// Pixels of one channel, borrowed: they must stay valid until publish() returns, which copies them.
+// Pixels of one channel. How long they must stay is said by the frame: FrameView::owner.
 // Rows go top to bottom, components are interleaved, numbers are little-endian.
 struct ChannelView {
   Channel channel = Channel::rgb;
@@ -87,6 +88,17 @@ struct FrameView {
   std::int64_t capture_time_ns = 0;     // wall clock (Unix time) at capture; 0 = when published
   CameraPose pose;
   std::vector<ChannelView> channels;    // rgb among them, none twice; all but environment of one size
+
+  // Who keeps the pixels.
+  //   null: they are lent until publish() returns, which copies them on the engine's thread.
+  //   else: they are handed over. Nothing is copied there; the core keeps this pointer, and the pixels must neither move
+  //         nor change before the last copy of it is gone: in preview when they have left for the bridge or a newer
+  //         frame replaced them, in capture when the bridge has acknowledged them. Then the pointer's deleter runs, on
+  //         whichever thread was last: within a later publish() or close() of the engine's, or on one of the core's. It
+  //         must return soon and must not call the Publisher. No lock is held around it. Where publish() fails, the
+  //         core has kept nothing. At most one frame of a camera waits in preview, and as many as the bridge has given
+  //         credit for are under way.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 // One row of the id table that goes with a stream: what an id stands for.

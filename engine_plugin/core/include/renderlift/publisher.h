@@ -9,7 +9,7 @@
 //
 //   // every frame, on any thread:
 //   if (publisher->wants_frame("main")) {
-//     ... read back pixels ...
+//     ... read back pixels, and hand them over (FrameView::owner) or lend them ...
 //     if (auto published = publisher->publish(frame); !published) show(published.error());
 //   }
 //   for (Picture& picture : publisher->poll_results()) show(picture);
@@ -40,12 +40,16 @@ enum class Mode {
 
 inline constexpr char default_endpoint[] = "tcp://127.0.0.1:5755";
 
-// Keys for a bridge on another machine, each 40 characters of Z85 (`zmq.auth.create_certificates` in Python).
+// Keys for a bridge on another machine, each 40 characters of Z85.
 struct CurveKeys {
   std::string public_key;
   std::string secret_key;
   std::string bridge_key;  // the bridge's public key
 };
+
+// Keys out of the files that Python's `zmq.auth.create_certificates` makes: this engine's own, whose name ends in
+// .key_secret, and the bridge's .key. Fails with `invalid`: a file cannot be read or holds no such key.
+Result<CurveKeys> load_curve_keys(const std::string& own_secret_file, const std::string& bridge_public_file);
 
 struct PublisherOptions {
   std::string endpoint = default_endpoint;  // loopback, ipc:// or, with `curve`, any
@@ -108,7 +112,7 @@ class Publisher {
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
 
-  // Hands a frame over; its pixels are copied before this returns.
+  // Sends a frame. Its pixels are copied before this returns, or, if it has an owner, kept: see FrameView::owner.
   // Preview: never waits for anything but that copy.
   // Capture: waits while the bridge has given no credit, at most `timeout`; stats().problem says why it waits, and
   // cancel() ends the wait. A timeout of 0 never waits: try again with the same frame.

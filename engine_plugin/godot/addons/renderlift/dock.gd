@@ -19,6 +19,8 @@ var _live := CheckButton.new()
 var _state := Label.new()
 var _told := Label.new()
 var _endpoint := LineEdit.new()
+var _own_key := LineEdit.new()
+var _bridge_key := LineEdit.new()
 var _mode := OptionButton.new()
 var _fps := SpinBox.new()
 var _width := SpinBox.new()
@@ -26,6 +28,7 @@ var _view := OptionButton.new()
 var _wipe := HSlider.new()
 var _boxes: Array[CheckBox] = []
 var _numbers: Dictionary = {}  # name to Label
+var _remembered := {"endpoint": _endpoint, "own_key_file": _own_key, "bridge_key_file": _bridge_key}
 var _picture := TextureRect.new()
 var _caption := Label.new()
 
@@ -37,7 +40,7 @@ func _init() -> void:
 	add_child(rows)
 	_live.text = "Live"
 	_live.tooltip_text = "Send what the 3D view sees to the bridge (renderlift serve)."
-	_live.toggled.connect(func(on: bool) -> void: live_changed.emit(on))
+	_live.toggled.connect(_on_live_toggled)
 	rows.add_child(_live)
 	rows.add_child(_state)
 	_told.autowrap_mode = TextServer.AUTOWRAP_WORD_SMART
@@ -57,6 +60,14 @@ func _init() -> void:
 
 func endpoint() -> String:
 	return _endpoint.text
+
+
+func own_key_file() -> String:
+	return _own_key.text
+
+
+func bridge_key_file() -> String:
+	return _bridge_key.text
 
 
 func captures() -> bool:
@@ -114,6 +125,24 @@ func show_state(stats: Dictionary, problem: String, picture: Dictionary) -> void
 	_numbers["pixels by"].text = "shared memory" if stats.get("shared_memory", false) else "socket"
 
 
+func _on_live_toggled(on: bool) -> void:
+	if on:
+		_remember()
+	live_changed.emit(on)
+
+
+## Where the bridge is belongs to this machine, not to the project: Godot keeps it beside its own caches.
+func _remember() -> void:
+	for name in _remembered:
+		EditorInterface.get_editor_settings().set_project_metadata("renderlift", name, _remembered[name].text)
+
+
+func _recall() -> void:
+	for name in _remembered:
+		_remembered[name].text = EditorInterface.get_editor_settings().get_project_metadata(
+			"renderlift", name, _remembered[name].text)
+
+
 func _paint_state(text: String, color: Color) -> void:
 	_state.text = "● " + text
 	_state.add_theme_color_override("font_color", color)
@@ -123,6 +152,11 @@ func _settings() -> Control:
 	var grid := GridContainer.new()
 	grid.columns = 2
 	_endpoint.text = Session.DEFAULT_ENDPOINT
+	for key in [_own_key, _bridge_key]:
+		key.placeholder_text = "for another machine"
+	_own_key.tooltip_text = "This machine's own .key_secret file, as zmq.auth.create_certificates makes it."
+	_bridge_key.tooltip_text = "The bridge's .key file."
+	_recall()
 	_mode.add_item("preview: newest frame wins")
 	_mode.add_item("capture: every frame arrives")
 	_fps.min_value = 1
@@ -140,6 +174,8 @@ func _settings() -> Control:
 	_wipe.value = 0.5
 	_wipe.value_changed.connect(func(_value: float) -> void: view_changed.emit())
 	_row(grid, "bridge", _endpoint)
+	_row(grid, "own key file", _own_key)
+	_row(grid, "bridge's key file", _bridge_key)
 	_row(grid, "mode", _mode)
 	_row(grid, "frames a second", _fps)
 	_row(grid, "width, at most", _width)

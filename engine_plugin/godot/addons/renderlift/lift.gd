@@ -14,11 +14,16 @@ const Session := preload("session.gd")
 const UnrealCV := preload("unrealcv.gd")
 
 const STEPS_TO_SETTLE := 30
+const TELL_AFTER_MS := 2000  # a bridge may need that long to answer
 
 enum Show { OFF, ON, WIPE }
 
 ## Where the bridge listens.
 @export var endpoint := Session.DEFAULT_ENDPOINT
+## For a bridge on another machine: the game's own .key_secret file, as zmq.auth.create_certificates makes it.
+@export_global_file("*.key_secret") var own_key_file := ""
+## And the bridge's .key file.
+@export_global_file("*.key") var bridge_key_file := ""
 ## preview: the newest frame wins and the game never waits. capture: every frame of the game arrives; needs
 ## `--fixed-fps`, and the game waits whenever the bridge has no room.
 @export_enum("preview", "capture") var mode := "preview"
@@ -51,6 +56,8 @@ var _engine_time_s := 0.0
 var _drawn := 0
 var _steps := 0
 var _due_ms := 0.0
+var _tell_at_ms := 0
+var _told := ""
 var _opened := false
 var _finishing := false
 
@@ -114,6 +121,7 @@ func _process(delta: float) -> void:
 	if unrealcv_port > 0 and _session.publisher != null:
 		_unrealcv.place(_session.publisher, _names(), _cameras(), _frame_size())
 	_session.after_draw()
+	_tell()
 	_overlay.picture = _session.pictures.get(_names()[0], {})
 	_overlay.visible = show != Show.OFF
 	if show == Show.WIPE:
@@ -123,6 +131,18 @@ func _process(delta: float) -> void:
 	_overlay.queue_redraw()
 	if frames > 0 and _drawn >= frames and not _finishing and mode == "capture":
 		_finish()
+
+
+## Says once in Godot's output why there is no connection.
+func _tell() -> void:
+	if Time.get_ticks_msec() < _tell_at_ms:
+		return
+	_tell_at_ms = Time.get_ticks_msec() + TELL_AFTER_MS
+	var stats := _session.stats()
+	if stats.get("connected", true) or stats.problem == _told:
+		return
+	_told = stats.problem
+	push_warning("Renderlift: %s\n%s" % [stats.problem, stats.fix])
 
 
 ## Capture waits for steps of 1/fps.
@@ -139,17 +159,19 @@ func _is_steady(delta: float) -> bool:
 
 
 func _open() -> void:
-	_opened = true
+	_tell_at_ms = Time.get_ticks_msec() + TELL_AFTER_MS
 	var root := get_tree().root if not Engine.is_editor_hint() else get_tree().edited_scene_root
 	var world := get_viewport().find_world_3d()
 	var options := {
-		endpoint = endpoint, capture = mode == "capture", mask = channels, cameras = _names(), session = session}
+		endpoint = endpoint, own_key_file = own_key_file, bridge_key_file = bridge_key_file,
+		capture = mode == "capture", mask = channels, cameras = _names(), session = session}
 	var opened := _session.open(root, world, options)
 	if opened and unrealcv_port > 0:
 		var scene := get_tree().current_scene
 		opened = _session.answer_unrealcv(unrealcv_port, str(scene.name if scene != null else root.name))
 	if not opened:
 		push_error("Renderlift: " + _session.problem)
+	_opened = true
 
 
 func _before_draw() -> void:

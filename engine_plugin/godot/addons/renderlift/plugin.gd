@@ -92,7 +92,8 @@ func _start() -> void:
 		_session.problem = "No scene is open."
 	else:
 		_session.open(_scene, EditorInterface.get_editor_viewport_3d(0).find_world_3d(), {
-			endpoint = _dock.endpoint(), capture = _dock.captures(), mask = _dock.channels(),
+			endpoint = _dock.endpoint(), own_key_file = _dock.own_key_file(), bridge_key_file = _dock.bridge_key_file(),
+			capture = _dock.captures(), mask = _dock.channels(),
 			cameras = PackedStringArray([CAMERA]), session = ""})
 	_dock.show_state(_session.stats(), _session.problem, {})
 

@@ -23,6 +23,7 @@ var pictures: Dictionary = {}
 var _stand_ins: StandIns
 var _names_sent := 0
 var _resume_at: Dictionary = {}  # camera name to the first index the bridge still needs
+var _begun := false
 var _ended := false
 var _answers_unrealcv := false  # its clients may ask for the names of objects before they ask for a frame
 
@@ -46,7 +47,7 @@ static func frame_size(size: Vector2i, capture: bool) -> Vector2i:
 
 
 ## Starts to dial the bridge and to watch everything below `root` in `world`. False: see `problem`.
-## `options`: endpoint, capture, mask (of channels), cameras (names), session.
+## `options`: endpoint, own_key_file, bridge_key_file, capture, mask (of channels), cameras (names), session.
 func open(root: Node, world: World3D, options: Dictionary) -> bool:
 	if not ClassDB.class_exists(&"RenderliftPublisher"):
 		problem = "The Renderlift extension is not loaded.\nBuild it (engine_plugin/godot/build.sh) and start Godot again."
@@ -58,7 +59,8 @@ func open(root: Node, world: World3D, options: Dictionary) -> bool:
 	publisher = ClassDB.instantiate(&"RenderliftPublisher")
 	problem = publisher.open(
 		options.endpoint, Engine.get_version_info().string, capturing, "\n".join(Channels.names_of(mask)),
-		"\n".join(options.cameras), options.session)
+		"\n".join(options.cameras), options.session, ProjectSettings.globalize_path(options.own_key_file),
+		ProjectSettings.globalize_path(options.bridge_key_file))
 	if problem != "":
 		publisher = null
 		return false
@@ -68,14 +70,26 @@ func open(root: Node, world: World3D, options: Dictionary) -> bool:
 		var view: Variant = View.new(name, world, _stand_ins) if _stand_ins else CompatibilityView.new(name, world)
 		view.mask = mask
 		views.append(view)
+	if _stand_ins:
+		_warm_up()
 	if capturing and options.session != "":
 		_resume()
+	_begun = true
 	return true
+
+
+## Draws the views once while the stand-ins are not there yet. Godot then makes room for normals and motion vectors in
+## every shader that it has, and does so while none of ours waits for a pipeline: it waits for its worker threads then
+## with a lock that pipelines want as well, and where there are few of them it may wait for ever.
+func _warm_up() -> void:
+	for view in views:
+		view.warm_up()
+	RenderingServer.force_draw(false)
 
 
 ## Arms every view that may capture the frame about to be drawn. `cameras` and `sizes` go with `views`.
 func before_draw(cameras: Array[Camera3D], sizes: Array[Vector2i], engine_time_ns: int) -> void:
-	if publisher == null or _ended:
+	if publisher == null or _ended or not _begun:
 		return
 	var wanted := range(views.size()).filter(func(i: int) -> bool: return _wants(views[i], cameras[i]))
 	if wanted.is_empty() and (_names_sent > 0 or not _answers_unrealcv):

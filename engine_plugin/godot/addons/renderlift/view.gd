@@ -11,6 +11,7 @@ const StandIns := preload("stand_ins.gd")
 
 const GAME_LAYERS := 0xFFFFF  # the editor's gizmos and grid are above
 const MAX_UNDER_WAY := 3
+const WARM_UP_SIZE := Vector2i(16, 16)
 
 var camera_name: String
 var next_index := 0
@@ -52,6 +53,14 @@ func _init(name: String, world: World3D, stand_ins: StandIns) -> void:
 ## Whether a frame can be captured now, or the GPU is behind.
 func is_ready() -> bool:
 	return _gbuffer.under_way() < MAX_UNDER_WAY
+
+
+## Has both views drawn once, with all that frames may ask for and nothing captured.
+func warm_up() -> void:
+	_resize(WARM_UP_SIZE)
+	_gbuffer.needs_motion_vectors = mask & (1 << Channels.FLOW) != 0
+	for viewport in [_look, _data]:
+		RenderingServer.viewport_set_update_mode(viewport, RenderingServer.VIEWPORT_UPDATE_ONCE)
 
 
 ## Copies how the user's viewport draws (antialiasing, shadows) to ours.

@@ -20,6 +20,10 @@ func _process(_delta: float) -> void:
 			dock._endpoint.text = value
 			dock._width.value = 320
 			dock._live.button_pressed = true
+		elif argument.begins_with("--own-key"):
+			dock._own_key.text = value
+		elif argument.begins_with("--bridge-key"):
+			dock._bridge_key.text = value
 		elif argument.begins_with("--view"):
 			dock._view.select(value.to_int())
 	var page: Control = dock
@@ -27,4 +31,5 @@ func _process(_delta: float) -> void:
 		page = page.get_parent()
 	var tabs: TabContainer = page.get_parent()
 	tabs.current_tab = tabs.get_tab_idx_from_control(page)
-	print("OPERATOR done")
+	# What the next editor of this project would start with.
+	print("OPERATOR done, remembered: ", (dock.get_script() as GDScript).new()._endpoint.text)
