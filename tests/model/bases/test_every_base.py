@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from renderlift.bridge.clip import Clip, clip_size
 from renderlift.bridge.frame import Channel
-from renderlift.model.render import load
+from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
 BASES = ("ltx2", "wan", "wan_a14b", "wan_vace", "cosmos")
@@ -78,6 +79,13 @@ def test_half_precision_paints_nearly_the_same(folder: Path, shot: Shot) -> None
     exact, half = video("float32"), video("bfloat16")
     assert abs(exact - half).mean() < 12
     assert np.corrcoef(exact.ravel(), half.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["wan", "wan_vace"])
+def test_wans_autoencoder_is_exact_whatever_the_rest(name: str, request: pytest.FixtureRequest) -> None:
+    pipeline = load_base(str(request.getfixturevalue(name)), torch.bfloat16)
+    assert pipeline.vae.dtype == torch.float32
+    assert pipeline.transformer.dtype == torch.bfloat16
 
 
 def test_the_same_seed_repeats_and_another_does_not(folder: Path, shot: Shot) -> None:

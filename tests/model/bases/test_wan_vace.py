@@ -33,6 +33,15 @@ def test_known_frames_are_kept_and_all_others_painted(shot: Shot) -> None:
     assert set(np.unique(video[3])) == {0, 255}
 
 
+def test_edges_are_drawn_dark_on_white_as_vace_was_trained(shot: Shot) -> None:
+    clip = shot(2)
+    video, _ = control_and_mask("edge", clip, {}, Fit(32, 48, 32, 48), 5)
+    assert np.array_equal(255 - video[:2], control_video("edge", clip, 32, 48))
+    assert video.mean() > 127
+    depth, _ = control_and_mask("depth", clip, {}, Fit(32, 48, 32, 48), 5)
+    assert np.array_equal(depth[:2], control_video("depth", clip, 32, 48))
+
+
 def test_edges_lie_where_ids_change_and_the_picture_has_texture(shot: Shot) -> None:
     clip = shot(1)
     edges = control_video("edge", clip, 32, 48)[0, ..., 0] > 0

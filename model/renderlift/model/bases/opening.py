@@ -40,11 +40,14 @@ def open_pipeline(folder: Path, facts: BaseFacts, dtype: torch.dtype, **quantise
     if facts is COSMOS:
         require_torchvision()
         parts["safety_checker"] = guardrail()
+    # Wan's autoencoder in float32, as its publishers load it: each window goes through it again, and errors add up.
+    exact_decoder = facts.name in (WAN.name, WAN_VACE.name)
+    precision = {"default": dtype, "vae": torch.float32} if exact_decoder else dtype
     pipeline_class = getattr(diffusers, facts.loads_as)
     logging.disable_progress_bar()  # the caller shows how far it is
     try:
         pipeline = pipeline_class.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, **parts, **quantised
+            str(folder), dtype=precision, use_safetensors=True, local_files_only=True, **parts, **quantised
         )
     except (OSError, ValueError, AttributeError, TypeError) as problem:
         raise SetupError(

@@ -94,6 +94,10 @@ def control_and_mask(
     Both (frames, padded height, padded width, 3) uint8.
     """
     plain = control_video(name, clip, fit.height, fit.width)
+    if name == "edge":
+        # VACE was trained on dark lines on white. Light lines on black it takes for a picture to be kept
+        # (its authors: github.com/ali-vilab/VACE/issues/100).
+        plain = 255 - plain
     video = control.lengthened(control.laid_in(plain, fit), frames).copy()
     mask = np.full_like(video, 255)
     for place, picture in known.items():
