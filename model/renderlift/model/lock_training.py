@@ -34,21 +34,21 @@ class LockBatch:
 
 
 def lock_loss(lock: GeometryLock, batch: Callable[[], LockBatch]) -> Callable[[int], Tensor]:
-    """Loss of one step: error of colours, at three scales of their differences, and of the amount of detail."""
+    """Loss of one step on an augmented batch."""
+    return lambda _: locking_loss(lock, augment(batch()))
 
-    def loss(_: int) -> Tensor:
-        data = augment(batch())
-        with torch.autocast(data.truth.device.type, torch.bfloat16):
-            locked = lock(data.buffers, data.decoded)
-        error = locked.float() - data.truth
-        edges = sum(
-            (_edges(functional.avg_pool2d(error, scale) if scale > 1 else error) for scale in (1, 2, 4)),
-            start=error.new_zeros(()),
-        )
-        amount = (detail_amount(locked.float()) - detail_amount(data.truth)).abs().mean()
-        return _robust(error) + edges + DETAIL_WEIGHT * amount
 
-    return loss
+def locking_loss(lock: GeometryLock, data: LockBatch) -> Tensor:
+    """Error of colours, at three scales of their differences, and of the amount of detail."""
+    with torch.autocast(data.truth.device.type, torch.bfloat16):
+        locked = lock(data.buffers, data.decoded)
+    error = locked.float() - data.truth
+    edges = sum(
+        (_edges(functional.avg_pool2d(error, scale) if scale > 1 else error) for scale in (1, 2, 4)),
+        start=error.new_zeros(()),
+    )
+    amount = (detail_amount(locked.float()) - detail_amount(data.truth)).abs().mean()
+    return _robust(error) + edges + DETAIL_WEIGHT * amount
 
 
 def augment(data: LockBatch) -> LockBatch:

@@ -1,10 +1,12 @@
 """The stage that trains the geometry lock, on what base and adapter paint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from renderlift.bridge.clip import Render, rendered
@@ -93,12 +95,19 @@ def lock_sample(pair: Pair, painted: Path, sizes: Sizes, rng: np.random.Generato
         decoded = resize(small, pair.clip.height, pair.clip.width)[0]
     channels: dict[Channel, Array] = {c: a[place : place + 1] for c, a in pair.clip.channels.items()}
     buffers = engine_buffers(channels)[0].permute(1, 2, 0).numpy()
-    part = crop(pair.clip.height, pair.clip.width, LOCK_CROP, rng)
+    first, second, third = cropped(buffers, [decoded / 255, truth / 255], rng)
+    return first, second, third
+
+
+def cropped(
+    buffers: NDArray[np.float32], pictures: Sequence[NDArray[np.floating]], rng: np.random.Generator
+) -> tuple[Tensor, ...]:
+    """The same crop, at times mirrored, of buffers (H, W, 12) and pictures (H, W, 3), with channels first."""
+    height, width = buffers.shape[:2]
+    part = crop(height, width, LOCK_CROP, rng)
     mirrored = bool(rng.random() < 0.5)
     if mirrored:
         buffers = buffers.copy()
         buffers[..., 6] *= -1  # a surface that looked left looks right in the mirror
-    pictures = (buffers, decoded / 255, truth / 255)
-    cropped = (mirror(picture[part].astype(np.float32), mirrored) for picture in pictures)
-    first, second, third = (torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1) for p in cropped)
-    return first, second, third
+    cut = (mirror(picture[part].astype(np.float32), mirrored) for picture in (buffers, *pictures))
+    return tuple(torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1) for p in cut)
