@@ -16,6 +16,10 @@ from torch.nn import functional
 
 from renderlift.model.lock import GeometryLock
 
+# Differences that may be wrong either way are learned as none, which is blur; so their amount counts as well.
+DETAIL_WEIGHT = 0.5
+DETAIL_WINDOW = 5  # pixels a side that share their amount, so that detail need not be right to the pixel
+
 # Channels of each engine buffer in control.lock_buffers; rgb is never dropped.
 DROPPABLE = {"albedo": slice(3, 6), "normal": slice(6, 9), "nearness": slice(9, 10), "material": slice(10, 12)}
 
@@ -30,19 +34,21 @@ class LockBatch:
 
 
 def lock_loss(lock: GeometryLock, batch: Callable[[], LockBatch]) -> Callable[[int], Tensor]:
-    """Loss of one step: absolute error of colours and, at three scales, of their differences."""
+    """Loss of one step on an augmented batch."""
+    return lambda _: locking_loss(lock, augment(batch()))
 
-    def loss(_: int) -> Tensor:
-        data = augment(batch())
-        with torch.autocast(data.truth.device.type, torch.bfloat16):
-            locked = lock(data.buffers, data.decoded)
-        error = locked.float() - data.truth
-        return _robust(error) + sum(
-            (_edges(functional.avg_pool2d(error, scale) if scale > 1 else error) for scale in (1, 2, 4)),
-            start=error.new_zeros(()),
-        )
 
-    return loss
+def locking_loss(lock: GeometryLock, data: LockBatch) -> Tensor:
+    """Error of colours, at three scales of their differences, and of the amount of detail."""
+    with torch.autocast(data.truth.device.type, torch.bfloat16):
+        locked = lock(data.buffers, data.decoded)
+    error = locked.float() - data.truth
+    edges = sum(
+        (_edges(functional.avg_pool2d(error, scale) if scale > 1 else error) for scale in (1, 2, 4)),
+        start=error.new_zeros(()),
+    )
+    amount = (detail_amount(locked.float()) - detail_amount(data.truth)).abs().mean()
+    return _robust(error) + edges + DETAIL_WEIGHT * amount
 
 
 def augment(data: LockBatch) -> LockBatch:
@@ -72,6 +78,12 @@ def _misled(decoded: Tensor, render: Tensor) -> Tensor:
     decoded = decoded + back * (functional.interpolate(render, size, mode="area") - decoded)
     field = functional.interpolate(torch.randn(count, 1, 3, 4), size, mode="bicubic", align_corners=False)
     return decoded * torch.exp(0.18 * torch.rand(count, 1, 1, 1) * field)
+
+
+def detail_amount(picture: Tensor) -> Tensor:
+    """Mean step between neighbouring pixels in every window: (B, C, H, W) to (B, C, ~H/2, ~W/2)."""
+    steps = picture.diff(dim=2)[..., :-1].abs() + picture.diff(dim=3)[..., :-1, :].abs()
+    return functional.avg_pool2d(steps, DETAIL_WINDOW, stride=2)
 
 
 def _robust(error: Tensor) -> Tensor:

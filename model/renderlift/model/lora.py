@@ -43,7 +43,7 @@ class AdapterFacts:
     base: str  # name of the base it was trained on
     references: tuple[str, ...] = ("rgb",)  # in the order they are packed
     reference_downscale_factor: int = 1
-    target: str = "photo"  # what it paints; a name of references.CHANNEL_OF
+    target: str = "photo"  # what it paints; a name of references.CHANNELS_OF
 
 
 def attach(

@@ -5,7 +5,7 @@ share their positions, and nothing but their looks tells them apart; that is why
 that the others do not have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,30 +15,37 @@ from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.control import nearness
 
-# What an adapter may be shown. "photo" is for adapters that go from a photo to a buffer: in training the
-# truth, in use the picture that comes in.
-CHANNEL_OF = {
-    "rgb": Channel.RGB,
-    "photo": Channel.RGB,
-    "depth": Channel.DEPTH,
-    "normal": Channel.NORMAL,
-    "albedo": Channel.ALBEDO,
-    "material": Channel.MATERIAL,
+# What an adapter may be shown, and the channels that each picture is made of. "photo" is for adapters that go
+# from a photo to a buffer: in training the truth, in use the picture that comes in. "geometry" is depth and
+# normals in one picture, for half the tokens of both.
+CHANNELS_OF = {
+    "rgb": (Channel.RGB,),
+    "photo": (Channel.RGB,),
+    "depth": (Channel.DEPTH,),
+    "normal": (Channel.NORMAL,),
+    "geometry": (Channel.NORMAL, Channel.DEPTH),
+    "albedo": (Channel.ALBEDO,),
+    "material": (Channel.MATERIAL,),
 }
 PHOTO = "photo"
 
 
+def can_show(name: str, channels: Container[Channel]) -> bool:
+    """Whether these channels are enough for the picture `name`."""
+    return all(channel in channels for channel in CHANNELS_OF[name])
+
+
 def check_names(names: Sequence[str], *, what: str) -> None:
-    """Refuse names that are not in `CHANNEL_OF`, or the same one twice.
+    """Refuse names that are not in `CHANNELS_OF`, or the same one twice.
 
     Raises:
         SetupError: says which there are.
     """
-    unknown = [name for name in names if name not in CHANNEL_OF]
+    unknown = [name for name in names if name not in CHANNELS_OF]
     if unknown or len(set(names)) != len(names):
         raise SetupError(
             f"{what}: {', '.join(unknown) or 'a name stands there twice'}",
-            fix=f"Use each of these at most once: {', '.join(CHANNEL_OF)}.",
+            fix=f"Use each of these at most once: {', '.join(CHANNELS_OF)}.",
         )
 
 
@@ -46,13 +53,13 @@ def reference_videos(names: Sequence[str], channels: Mapping[Channel, Array]) ->
     """Those of the named references that a clip has, each (T, H, W, 3) uint8, in the order of `names`.
 
     Args:
-        names: of `CHANNEL_OF`, as an adapter's metadata lists them.
+        names: of `CHANNELS_OF`, as an adapter's metadata lists them.
         channels: of the clip, (T, H, W, C).
 
     Raises:
         ChannelError: the clip has none of them; the base would paint it from nothing.
     """
-    found = [picture(name, channels) for name in names if CHANNEL_OF[name] in channels]
+    found = [picture(name, channels) for name in names if can_show(name, channels)]
     if names and not found:
         raise ChannelError(
             f"the adapter reads {', '.join(names)}, and the recording has {', '.join(sorted(channels))}",
@@ -63,27 +70,34 @@ def reference_videos(names: Sequence[str], channels: Mapping[Channel, Array]) ->
 
 def picture(name: str, channels: Mapping[Channel, Array]) -> Video:
     """One reference as (T, H, W, 3) uint8."""
-    values = channels[CHANNEL_OF[name]]
-    match CHANNEL_OF[name]:
-        case Channel.DEPTH:
-            return _grey(nearness(values.astype(np.float32)))
-        case Channel.NORMAL:
-            # x right, y up, z to the camera: the colours in which normal maps are usually shown.
-            shown = ((values.astype(np.float32) + 1) / 2).astype(np.float32)
-            shown[..., 1:] = 1 - shown[..., 1:]
-            return _bytes(shown)
-        case Channel.ALBEDO:
+    values = channels[CHANNELS_OF[name][0]]
+    match name:
+        case "depth":
+            return _bytes(np.repeat(_nearness(channels), 3, axis=-1))
+        case "normal":
+            return _bytes(_normal_colours(values))
+        case "geometry":
+            # A normal faces the camera, so x and y say all of it; blue is free for nearness.
+            return _bytes(np.concatenate([_normal_colours(values)[..., :2], _nearness(channels)], axis=-1))
+        case "albedo":
             # The square root spreads dark linear colours as sRGB would.
             return _bytes(np.sqrt(values.astype(np.float32) / 255))
-        case Channel.MATERIAL:
+        case "material":
             # Roughness red, metallic green, and a blue that no other reference has everywhere.
             return np.concatenate([values, np.full_like(values[..., :1], 255)], axis=-1)
         case _:
             return values
 
 
-def _grey(values: NDArray[np.float32]) -> Video:
-    return np.repeat(_bytes(values), 3, axis=-1)
+def _normal_colours(normal: Array) -> NDArray[np.float32]:
+    """x right, y up, z to the camera: the colours in which normal maps are usually shown."""
+    shown = ((normal.astype(np.float32) + 1) / 2).astype(np.float32)
+    shown[..., 1:] = 1 - shown[..., 1:]
+    return shown
+
+
+def _nearness(channels: Mapping[Channel, Array]) -> NDArray[np.float32]:
+    return nearness(channels[Channel.DEPTH].astype(np.float32))
 
 
 def _bytes(values: NDArray[np.float32]) -> Video:

@@ -12,7 +12,7 @@ import torch
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
 from renderlift.model.lock import load_lock
-from renderlift.model.render import load
+from renderlift.model.render import WEIGHTS, load
 from renderlift.model.training.run import train
 
 WriteScene = Callable[..., Path]
@@ -68,6 +68,20 @@ def test_a_lock_is_trained_on_what_the_base_paints(tmp_path: Path, dataset: Path
         assert videos["0"].shape == (5, 64, 96, 3)
     names = [row["name"] for row in json.loads((tmp_path / "lock" / "result.json").read_text())["rows"]]
     assert names == ["render", "painted", "painted, through this lock"]
+
+
+def test_a_lock_goes_on_from_another(tmp_path: Path, dataset: Path, tiny_base: Path) -> None:
+    given = {**small(tmp_path, 'lock = "embedded"', "learning_rate = 1e-9"), "base": str(tiny_base)}
+    assert train(tmp_path / "lock", dataset, task="lock", **given)
+    shipped, further = load_lock(WEIGHTS / "lock.safetensors"), load_lock(tmp_path / "lock" / "lock.safetensors")
+    for name, tensor in shipped.state_dict().items():
+        torch.testing.assert_close(further.state_dict()[name], tensor)
+
+
+def test_a_lock_to_go_on_from_must_be_there(tmp_path: Path, dataset: Path, tiny_base: Path) -> None:
+    given = {**small(tmp_path, 'lock = "nowhere.safetensors"'), "base": str(tiny_base)}
+    with pytest.raises(SetupError, match="no lock at nowhere"):
+        train(tmp_path / "lock", dataset, task="lock", **given)
 
 
 def test_a_transformer_needs_an_autoencoder(tmp_path: Path, dataset: Path) -> None:

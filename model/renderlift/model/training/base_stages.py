@@ -1,7 +1,7 @@
 """The three stages that make a base of the embedded kind: autoencoder, transformer, geometry lock.
 
-What each learns stands in autoencoder_training, training.flow and lock_training; here is where their
-clips come from and what they leave behind. Each goes on after a kill, as adapters do.
+What each learns stands in autoencoder_training, training.flow and lock_training; here, and for the lock in
+lock_stage, is where their clips come from and what they leave behind. Each goes on after a kill, as adapters do.
 """
 
 from dataclasses import replace
@@ -14,38 +14,33 @@ from diffusers import AutoencoderKLLTX2Video, LTX2InContextPipeline
 from diffusers.utils import logging
 from torch import Tensor, nn
 
-from renderlift.bridge.clip import Render, rendered
 from renderlift.bridge.errors import SetupError
-from renderlift.bridge.frame import Array, Channel
 from renderlift.model.autoencoder_training import psnr, reconstruction_loss, set_latent_statistics
-from renderlift.model.control import engine_buffers, lock_buffers, resize, to_pixels, to_video
+from renderlift.model.control import to_pixels
 from renderlift.model.embedded import EmbeddedSize, build, build_autoencoder
 from renderlift.model.linear_start import fit_code, start_linear
-from renderlift.model.lock import GeometryLock, apply_lock, save_lock
-from renderlift.model.lock_training import LockBatch, lock_loss
 from renderlift.model.packing import empty_context
 from renderlift.model.pairs import Pair, read_pair
-from renderlift.model.references import CHANNEL_OF
+from renderlift.model.references import can_show
 from renderlift.model.render import load, load_base
 from renderlift.model.training.adapter import grid_of, spread, weights_of
 from renderlift.model.training.dataset import Scene, cut, variants
 from renderlift.model.training.flow import flow_loss, noise_levels
-from renderlift.model.training.latents import Sizes
+from renderlift.model.training.lock_stage import lock_to_train, train_lock
 from renderlift.model.training.plan import Grid
-from renderlift.model.training.pool import Pool, crop, mirror
+from renderlift.model.training.pool import Pool
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
 
 CODE_CLIPS = 24  # scenes that the linear start is fitted to
-LOCK_CROP = (192, 256)
-PAINTED_SHARE = 0.8  # of what the lock is shown; the rest is the truth itself, as soft as a base is
-# (what is shown, what is wanted, how often): the base learns to use any reference, and to do without.
+# (what is shown, what is wanted, how often): the base learns to use one reference or two, and to do without.
 TASKS = (
-    ("rgb", "photo", 0.66),
-    ("albedo", "photo", 0.12),
-    (None, "photo", 0.06),
-    ("rgb", "rgb", 0.08),
-    ("photo", "photo", 0.08),
+    (("rgb",), "photo", 0.34),
+    (("rgb", "geometry"), "photo", 0.32),
+    (("albedo", "geometry"), "photo", 0.12),
+    ((), "photo", 0.06),
+    (("rgb",), "rgb", 0.08),
+    (("photo",), "photo", 0.08),
 )
 
 
@@ -62,7 +57,7 @@ def open_stage(recipe: Recipe, device: torch.device) -> Work:
         pipeline = open_pipeline_to_train(recipe, device)
         return Work(pipeline.transformer, grid_of(pipeline), lambda stage: train_transformer(stage, pipeline))
     torch.manual_seed(recipe.seed)
-    lock = GeometryLock().to(device)
+    lock = lock_to_train(recipe).to(device)
     return Work(lock, Grid(1, 1, 1, 0), lambda stage: train_lock(stage, lock))
 
 
@@ -89,7 +84,7 @@ def train_autoencoder(stage: Stage, autoencoder: AutoencoderKLLTX2Video) -> Outc
         clips = _clips(stage.found.train, recipe, sizes, CODE_CLIPS)
         size = EmbeddedSize()
         start_linear(autoencoder, fit_code(clips, size.latent_channels, size.spatial_ratio))
-    pool = _pool(stage)
+    pool = Pool(stage.found.train, seed=recipe.seed, rank=stage.team.rank)
 
     def batch(step: int) -> Tensor:
         videos = [_video(pair, recipe, sizes, names, rng) for pair, rng in pool.draw(step, recipe.batch)]
@@ -148,7 +143,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         shown, wanted, _share = TASKS[int(torch.multinomial(shares, 1))]
         numbers = torch.randint(0, len(latents), (recipe.batch,)).tolist()
         batch = latents.batch(numbers, device)
-        references = [batch[shown]] if shown in batch else []
+        references = [batch[name] for name in shown if name in batch]
         sigma = levels.draw(recipe.batch)
         context = empty_context(pipeline)
         return flow_loss(transformer, context, batch[wanted], references, sigma, weights=weights)
@@ -161,37 +156,6 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         fitted,
         lambda: {"the base": load(base=output, adapter="none", lock=False, device=device_name)},
     )
-
-
-def train_lock(stage: Stage, lock: GeometryLock) -> Outcome:
-    """Train the geometry lock on what base and adapter paint; writes OUTPUT/lock.safetensors."""
-    recipe, device = stage.recipe, stage.team.device
-    painter = load(
-        base=recipe.base,
-        adapter=recipe.adapter or ("embedded" if recipe.base == "embedded" else "none"),
-        lock=False,
-        device=str(device),
-        working_pixels=recipe.working_pixels,
-    )
-    folder = stage.output / "training" / "painted"
-    _paint_scenes(stage, painter, folder)
-    if stage.stop():
-        return NOT_BEGUN
-    pool = _pool(stage)
-
-    def batch(step: int) -> LockBatch:
-        samples = [_lock_sample(pair, folder, stage.sizes, rng) for pair, rng in pool.draw(step, recipe.batch)]
-        return LockBatch(*(torch.stack(parts).to(device) for parts in zip(*samples, strict=True)))
-
-    fitted = stage.fit(lock, lambda step: lock_loss(lock, lambda: batch(step))(step))
-    lock.eval()
-    if stage.team.leads:
-        save_lock(lock, stage.output / "lock.safetensors")
-
-    def locked(clip: Any) -> Any:
-        return to_video(apply_lock(lock, lock_buffers(clip), to_pixels(painter(clip))))
-
-    return Outcome(fitted, lambda: {"painted": painter, "painted, through this lock": locked})
 
 
 def _save_pipeline(pipeline: LTX2InContextPipeline, folder: Path) -> None:
@@ -218,11 +182,6 @@ def _grid(autoencoder: AutoencoderKLLTX2Video) -> Grid:
     return Grid(int(coder.temporal_compression_ratio), int(coder.spatial_compression_ratio), 1, 0)
 
 
-def _pool(stage: Stage) -> Pool:
-    channels = [Channel.ALBEDO, Channel.NORMAL, Channel.DEPTH, Channel.MATERIAL]
-    return Pool(stage.found.train, channels, seed=stage.recipe.seed, rank=stage.team.rank)
-
-
 def _clips(
     scenes: tuple[Scene, ...], recipe: Recipe, sizes: dict[str, tuple[int, int]], count: int
 ) -> list[Tensor]:
@@ -244,7 +203,7 @@ def _video(
     there = [
         name
         for name in names
-        if (pair.truth.keys() >= set(places) if name == recipe.target else CHANNEL_OF[name] in pair.clip.channels)
+        if (pair.truth.keys() >= set(places) if name == recipe.target else can_show(name, pair.clip.channels))
     ]
     name = there[int(rng.integers(len(there)))] if there else "rgb"
     video = cut(pair, places, {name: sizes.get(name, next(iter(sizes.values())))}, rng)[name]
@@ -277,44 +236,3 @@ def _read_autoencoder(folder: str) -> AutoencoderKLLTX2Video:
         AutoencoderKLLTX2Video,
         AutoencoderKLLTX2Video.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True),
     )
-
-
-def _paint_scenes(stage: Stage, painter: Render, folder: Path) -> None:
-    """Keep what the base paints of every scene, once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    scenes = stage.found.train[stage.team.rank :: stage.team.count]
-    for done, scene in enumerate(scenes):
-        stage.talk.progress("painting scenes", done, len(scenes))
-        path = folder / f"{scene.folder.name}.npz"
-        if path.exists() or stage.stop():
-            continue
-        videos = {str(p.clip.frames[0].index): rendered(painter, p.clip) for p in read_pair(scene.folder)}
-        new = path.with_suffix(".new.npz")
-        np.savez(new, allow_pickle=False, **cast(Any, videos))
-        new.replace(path)
-    stage.team.wait()
-
-
-def _lock_sample(
-    pair: Pair, painted: Path, sizes: Sizes, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """A crop of one frame: buffers (12, H, W), what was painted (3, H, W), truth (3, H, W)."""
-    place = int(rng.choice(sorted(pair.truth)))
-    truth = pair.truth[place]
-    if rng.random() < PAINTED_SHARE:
-        with np.load(painted / f"{pair.name}.npz", allow_pickle=False) as videos:
-            decoded = videos[str(pair.clip.frames[0].index)][place]
-    else:
-        small = resize(truth[None], sizes.height, sizes.width)
-        decoded = resize(small, pair.clip.height, pair.clip.width)[0]
-    channels: dict[Channel, Array] = {c: a[place : place + 1] for c, a in pair.clip.channels.items()}
-    buffers = engine_buffers(channels)[0].permute(1, 2, 0).numpy()
-    part = crop(pair.clip.height, pair.clip.width, LOCK_CROP, rng)
-    mirrored = bool(rng.random() < 0.5)
-    if mirrored:
-        buffers = buffers.copy()
-        buffers[..., 6] *= -1  # a surface that looked left looks right in the mirror
-    pictures = (buffers, decoded / 255, truth / 255)
-    cropped = (mirror(picture[part].astype(np.float32), mirrored) for picture in pictures)
-    first, second, third = (torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1) for p in cropped)
-    return first, second, third

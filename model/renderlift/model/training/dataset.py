@@ -14,7 +14,7 @@ from renderlift.bridge.record import summarize
 from renderlift.model.control import resize
 from renderlift.model.pairs import Pair, Part, pair_folders, read_pair
 from renderlift.model.pairs.dataset import LONGEST_CLIP
-from renderlift.model.references import CHANNEL_OF, PHOTO, picture
+from renderlift.model.references import CHANNELS_OF, PHOTO, can_show, picture
 from renderlift.model.training.recipe import Recipe
 
 SMALLEST_CROP = 0.6  # share of the sides; smaller ones show too few of the things a scene is made of
@@ -124,7 +124,7 @@ def cut(
     shown = {
         name: truth if name == PHOTO else picture(name, channels)
         for name in sizes
-        if name == PHOTO or CHANNEL_OF[name] in channels
+        if name == PHOTO or can_show(name, channels)
     }
     return {name: resize(video, *sizes[name]) for name, video in shown.items() if video is not None}
 
@@ -148,7 +148,7 @@ def _mirror(channel: Channel, values: Array, mirrored: bool) -> Array:
 
 
 def _needed(names: Sequence[str]) -> list[Channel]:
-    return [CHANNEL_OF[name] for name in names]
+    return [channel for name in names for channel in CHANNELS_OF[name]]
 
 
 def _shows(pair: Pair, places: range, names: Sequence[str]) -> bool:
@@ -170,9 +170,9 @@ def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
     if len(streams) != 1:
         return f"{len(streams)} cameras or sessions in one recording, a pair has one"
     stream = streams[0]
-    if CHANNEL_OF[recipe.target] not in stream.channels:
+    if not can_show(recipe.target, stream.channels):
         return f"its recording has no {recipe.target}"
-    if not any(CHANNEL_OF[name] in stream.channels for name in recipe.references):
+    if not any(can_show(name, stream.channels) for name in recipe.references):
         return f"its recording has none of the references {', '.join(recipe.references)}"
     truth = {int(path.stem) for path in (folder / "truth").glob("[0-9]*.png") if path.stem.isdecimal()}
     windows = longest = 0

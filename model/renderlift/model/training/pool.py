@@ -17,19 +17,20 @@ from renderlift.model.training.dataset import Scene
 
 SCENES = 40  # open at a time
 STEPS_PER_SCENE = 6  # until the window moves on by one
+BUFFERS = (Channel.ALBEDO, Channel.NORMAL, Channel.DEPTH, Channel.MATERIAL)  # that stages read, beside rgb
 
 
 class Pool:
     """Holds decoded scenes."""
 
-    def __init__(self, scenes: Sequence[Scene], channels: Sequence[Channel], *, seed: int, rank: int) -> None:
+    def __init__(self, scenes: Sequence[Scene], *, seed: int, rank: int = 0) -> None:
         self._scenes, self._seed, self._rank = scenes, seed, rank
         order = np.random.default_rng(seed).permutation(len(scenes))
         self._order = [int(place) for place in order]
 
         @lru_cache(maxsize=SCENES + 1)
         def read(place: int) -> list[Pair]:
-            return list(read_pair(scenes[place].folder, channels=channels))
+            return list(read_pair(scenes[place].folder, channels=BUFFERS))
 
         self._read = read
 

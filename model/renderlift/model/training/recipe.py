@@ -31,7 +31,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "ema_halflife_steps": 150.0,
     },
     "transformer": {
-        "references": ("rgb", "albedo"),
+        "references": ("rgb", "albedo", "geometry"),
         "target": PHOTO,
         "warmup_steps": 100,
         "ema_halflife_steps": 150.0,
@@ -55,12 +55,13 @@ class Recipe:
     """Everything that decides what is learned. Two runs of one recipe on one dataset learn the same."""
 
     task: str = _said("lift", "lift, forward, inverse, or a name of your own; goes into the adapter's file")
-    references: tuple[str, ...] = _said((), "what the model sees: rgb, depth, normal, albedo, material, photo")
+    references: tuple[str, ...] = _said((), "what it sees: rgb, depth, normal, geometry, albedo, material, photo")
     target: str = _said("", "what it shall paint: photo, or one of the above")
     prompt: str = _said("", "for bases with a text encoder; the same for every clip")
     base: str = _said("embedded", "embedded, or the folder of an LTX2InContextPipeline")
     autoencoder: str = _said("", "stage transformer: folder that the stage autoencoder made")
     adapter: str = _said("", "stage lock: folder of the adapter that paints; empty = the embedded one, or none")
+    lock: str = _said("", "stage lock: file of one to go on from, or embedded; empty = a new one")
     frames: int = _said(5, "frames in a clip; of the form k * r + 1, where r is what the base packs (4, LTX-2: 8)")
     working_pixels: int = _said(0, "area the base paints at; 0 = that of `renderlift enhance`")
     variants: int = _said(4, "clips cut from each stretch of frames: the whole picture, then crops and mirrors")
