@@ -146,7 +146,7 @@ def clips(
                 yield from ended.finish()
             continue
         run = runs.setdefault(frame.stream, _Run())
-        if run.pending and not _continues(run.pending[-1], frame, live):
+        if run.pending and not continues(run.pending[-1], frame, live):
             yield from run.finish()
         if len(run.pending) == length:
             yield run.cut(overlap)
@@ -176,6 +176,7 @@ class _Run:
         self.pending, self.shared = [], 0
 
 
-def _continues(before: Frame, frame: Frame, live: bool) -> bool:
+def continues(before: Frame, frame: Frame, live: bool) -> bool:
+    """Whether `frame` goes on from `before` in one clip; see `clips`."""
     same_size = (before.height, before.width) == (frame.height, frame.width)
     return same_size and (live or (frame.index == before.index + 1 and not is_cut(before, frame)))
