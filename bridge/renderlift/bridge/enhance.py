@@ -5,7 +5,7 @@ missing, and its result is that of an uninterrupted run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -143,7 +143,8 @@ def fulfil(
                 if progress:
                     progress(before + frames, stream.frames)
 
-            ledger, had = _go_on(order, stream, parts, render, (start or 0, stop), told)
+            with nullcontext() if parts is whole else parts.locked():
+                ledger, had = _go_on(order, stream, parts, render, (start or 0, stop), told)
             reused += had
             paths += [parts.part(number) for number in range(ledger.clips)]
             done = Ledger(wanted, done.clips + ledger.clips, done.frames + ledger.frames, ledger.next_index)
