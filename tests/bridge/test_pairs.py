@@ -106,3 +106,23 @@ def test_the_path_tracer_wants_to_know_the_scene(tmp_path: Path, recording: Path
 def test_no_recording_is_an_error(tmp_path: Path) -> None:
     result = run(tmp_path / "d", "--from", tmp_path / "nowhere")
     assert result.exit_code == 1 and "nowhere" in result.output
+
+
+def test_options_of_renderers_reach_what_paints_and_are_part_of_the_recipe(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = "def load(*, steps=1):\n    return lambda clip: clip.channels['rgb'] // 4 * 4 + steps\n"
+    (tmp_path / "own_look.py").write_text(look)
+    asked = ("--from", recording, "--anchors", "own_look:load", "--steps", 3, "--keep-all", "--json")
+    result = run(tmp_path / "d", *asked)
+    assert result.exit_code == 0, result.output
+    picture = cv2.imread(str(tmp_path / "d/000000/truth/000000.png"))
+    assert picture is not None and np.all(picture % 4 == 3)
+    again = run(tmp_path / "d", "--from", recording, "--anchors", "own_look:load", "--keep-all")
+    assert again.exit_code == 1 and "steps" in again.output
+
+
+def test_options_of_renderers_where_nothing_paints_are_refused(tmp_path: Path, recording: Path, maker: str) -> None:
+    photos = run(tmp_path / "d", "--from", recording, "--anchors", tmp_path / "photos", "--steps", 3)
+    assert photos.exit_code == 1 and "--steps=3 would have no effect" in photos.output
+    assert run(tmp_path / "d", "--seeds", "1", "--maker", maker, "--steps", 3).exit_code == 2

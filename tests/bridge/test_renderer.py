@@ -47,8 +47,8 @@ def test_a_function_of_ones_own_is_called_with_the_options(own_module: str) -> N
         ("no_such_module:load", {}, "no module 'no_such_module'", "PYTHONPATH"),
         ("my_look:missing", {}, "no function 'missing'", "returns a Render"),
         ("my_look:not_a_function", {}, "no function", "returns a Render"),
-        ("my_look:load", {"colour": 1}, "'colour'", "gain"),
-        ("identity", {"steps": 4}, "'steps'", "none"),
+        ("my_look:load", {"colour": 1}, "does not know --colour", "--gain"),
+        ("identity", {"steps": 4}, "does not know --steps", "none"),
     ],
 )
 def test_what_cannot_be_loaded_is_said_with_its_fix(

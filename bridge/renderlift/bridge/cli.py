@@ -13,32 +13,19 @@ from renderlift.bridge import cli_learning, options
 from renderlift.bridge.options import (
     FAILED,
     LOSSY,
-    Adapter,
-    AdapterScale,
-    Anchors,
-    Base,
-    Control,
     Debug,
-    Device,
     Endpoint,
-    Guidance,
     Json,
-    Keep,
     Length,
-    NoLock,
     Once,
     Overlap,
     OwnKey,
     PeerKeys,
-    PresetName,
-    Prompt,
     Render,
-    Seed,
     Size,
-    Steps,
-    Strength,
     telling,
 )
+from renderlift.bridge.renderer_options import RendererOptions, takes_renderer_options
 
 # Written out, because the module that defines it takes a tenth of a second to import.
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5755"
@@ -57,6 +44,7 @@ app = typer.Typer(
 
 
 @app.command()
+@takes_renderer_options()
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what it makes.")] = Path(
         "renderlift-demo"
@@ -64,14 +52,9 @@ def demo(
     frames: Annotated[int, typer.Option(min=2, help="Frames to capture.")] = 96,
     size: Size = "448x256",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the video at the end.")] = False,
+    *,
     render: Render = "embedded",
-    steps: Steps = None,
-    seed: Seed = None,
-    adapter_scale: AdapterScale = None,
-    no_lock: NoLock = False,
-    device: Device = None,
-    base: Base = None,
-    adapter: Adapter = None,
+    renderer: RendererOptions,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -86,24 +69,19 @@ def demo(
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
         from renderlift.bridge.demo import Demo, run_demo
 
-        given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
-        run_demo(Demo(output, frames, size, render, given), events, opens=not no_open)
+        run_demo(Demo(output, frames, size, render, renderer), events, opens=not no_open)
 
 
 @app.command()
+@takes_renderer_options()
 def serve(
     endpoint: Endpoint = DEFAULT_ENDPOINT,
+    *,
     render: Render = "embedded",
-    steps: Steps = None,
-    seed: Seed = None,
-    adapter_scale: AdapterScale = None,
-    no_lock: NoLock = False,
-    device: Device = None,
-    base: Base = None,
-    adapter: Adapter = None,
+    renderer: RendererOptions,
     preview_length: Annotated[int, typer.Option(min=1, help="Newest frames in a clip of a preview.")] = 1,
-    length: Length = 9,
-    overlap: Overlap = 2,
+    length: Length = None,
+    overlap: Overlap = None,
     record: Annotated[
         Path | None, typer.Option(help="Keep what engines capture in this recording.", metavar="FOLDER")
     ] = None,
@@ -130,6 +108,7 @@ def serve(
     with telling(as_json, debug) as events, options.stopping() as stop:
         from contextlib import ExitStack
 
+        from renderlift.bridge.clip import clip_size
         from renderlift.bridge.films import Films
         from renderlift.bridge.receive import Receiver
         from renderlift.bridge.record import Recorder
@@ -144,13 +123,13 @@ def serve(
             durable = recorder.last_index if recorder else None
             receiver = stack.enter_context(Receiver(endpoint, durable=durable, curve=curve))
             events.tell("listening", f"Listening at {receiver.endpoint}.", endpoint=receiver.endpoint)
-            given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
             options.leave_a_core_to_the_engine()
-            renderer = load_renderer(render, given)
+            lift = load_renderer(render, renderer)
             events.tell("ready", f"The renderer {render} is ready.", render=render)
-            service = Service(preview_length=preview_length, length=length, overlap=overlap, once=once)
+            frames, shared = clip_size(lift, length, overlap)
+            service = Service(preview_length=preview_length, length=frames, overlap=shared, once=once)
             served = serve_engines(
-                receiver, renderer, service, events=events, stop=stop, recorder=recorder, films=films
+                receiver, lift, service, events=events, stop=stop, recorder=recorder, films=films
             )
         files = films.paths if films else []
         events.tell(
@@ -314,26 +293,15 @@ def info(
 
 
 @app.command()
+@takes_renderer_options()
 def enhance(
     recording: Annotated[Path, typer.Argument(help="A recording.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.mp4, or a folder for PNGs.")],
+    *,
     render: Render = "embedded",
-    steps: Steps = None,
-    seed: Seed = None,
-    adapter_scale: AdapterScale = None,
-    no_lock: NoLock = False,
-    device: Device = None,
-    base: Base = None,
-    adapter: Adapter = None,
-    keep: Keep = None,
-    prompt: Prompt = None,
-    guidance: Guidance = None,
-    strength: Strength = None,
-    control: Control = None,
-    anchors: Anchors = None,
-    preset: PresetName = None,
-    length: Annotated[int | None, typer.Option(min=1, help="Frames in a clip; else as the base likes it.")] = None,
-    overlap: Annotated[int | None, typer.Option(min=0, help="Frames that neighbouring clips share.")] = None,
+    renderer: RendererOptions,
+    length: Length = None,
+    overlap: Overlap = None,
     session: Annotated[str | None, typer.Option(help="Which session, where there are several.")] = None,
     camera: Annotated[str | None, typer.Option(help="Which camera, where there are several.")] = None,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Before | after.")] = False,
@@ -351,8 +319,7 @@ def enhance(
 
         renderlift enhance take1 -o take1.mp4 --base LTX_2_FOLDER --adapter MY_LORA --prompt "{scene} at dusk"
     """
-    if length is not None and overlap is not None:
-        options.check_clip(length, overlap)
+    options.check_clip(length, overlap)
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
         from renderlift.bridge.clip import clip_size
         from renderlift.bridge.enhance import enhance as enhance_recording
@@ -362,17 +329,15 @@ def enhance(
 
         summarize(recording)  # wrong names are told before the model is loaded
         refuse_other_ending(output)
-        given = options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter)
-        given |= options.base_options(prompt, guidance, strength, control, anchors, preset, keep)
-        renderer = load_renderer(render, given)
-        frames, shared = clip_size(renderer, length, overlap)
+        lift = load_renderer(render, renderer)
+        frames, shared = clip_size(lift, length, overlap)
         done = enhance_recording(
             recording,
             output,
-            renderer,
+            lift,
             length=frames,
             overlap=shared,
-            settings={"render": render, **given},
+            settings={"render": render, **renderer},
             session=session,
             camera=camera,
             side_by_side=side_by_side,

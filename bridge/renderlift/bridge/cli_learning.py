@@ -1,29 +1,20 @@
 """The commands that make and measure models: `pairs`, `train`, `evaluate`, `fetch`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from renderlift.bridge import options
-from renderlift.bridge.options import (
-    LOSSY,
-    Adapter,
-    AdapterScale,
-    Base,
-    Debug,
-    Device,
-    Json,
-    Length,
-    NoLock,
-    Overlap,
-    Seed,
-    Size,
-    Steps,
-    telling,
-)
+from renderlift.bridge.options import LOSSY, Base, Debug, Device, Json, Length, Overlap, Size, telling
+from renderlift.bridge.renderer_options import OWN, RendererOptions, as_words, takes_renderer_options
+
+of_scenes = partial(typer.Option, rich_help_panel="Scenes")
+of_anchors = partial(typer.Option, rich_help_panel="Anchors")
 
 
+@takes_renderer_options(without=("anchors",))
 def pairs(
     dataset: Annotated[Path, typer.Argument(help="Folder of the dataset; going on if it is there.")],
     seeds: Annotated[
@@ -32,63 +23,41 @@ def pairs(
     recording: Annotated[
         Path | None, typer.Option("--from", help="Or: make pairs of this recording, or of a dataset's.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames of a scene.", rich_help_panel="Scenes")] = 5,
+    frames: Annotated[int, of_scenes(min=1, help="Frames of a scene.")] = 5,
     size: Size = "448x256",
     samples: Annotated[int, typer.Option(min=1, help="Light paths per pixel of a photo.")] = 8,
     kinds: Annotated[
         str | None,
-        typer.Option(help="Dealt out in turn: any, room, courtyard, street, workshop.", rich_help_panel="Scenes"),
+        of_scenes(help="Dealt out in turn: any, room, courtyard, street, workshop."),
     ] = None,
-    exposure_jitter: Annotated[
-        float, typer.Option(min=0, max=4, help="Photos are off by up to so many stops.", rich_help_panel="Scenes")
-    ] = 0.0,
-    vignette: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Light that corners lose, 0 to 0.9.", rich_help_panel="Scenes")
-    ] = 0.0,
-    aperture_mm: Annotated[
-        float, typer.Option(min=0, max=200, help="Of the lens; 0 = all is sharp.", rich_help_panel="Scenes")
-    ] = 0.0,
-    maker: Annotated[
-        str | None, typer.Option(help="module:function that makes scenes of yours.", rich_help_panel="Scenes")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Processes that work side by side.", rich_help_panel="Scenes")
-    ] = 1,
-    shard: Annotated[
-        str, typer.Option(help="2/4: the second of four machines.", metavar="I/N", rich_help_panel="Scenes")
-    ] = "1/1",
+    exposure_jitter: Annotated[float, of_scenes(min=0, max=4, help="Photos are off by up to so many stops.")] = 0.0,
+    vignette: Annotated[float, of_scenes(min=0, max=0.9, help="Light that corners lose, 0 to 0.9.")] = 0.0,
+    aperture_mm: Annotated[float, of_scenes(min=0, max=200, help="Of the lens; 0 = all is sharp.")] = 0.0,
+    maker: Annotated[str | None, of_scenes(help="module:function that makes scenes of yours.")] = None,
+    jobs: Annotated[int, of_scenes(min=1, help="Processes that work side by side.")] = 1,
+    shard: Annotated[str, of_scenes(help="2/4: the second of four machines.", metavar="I/N")] = "1/1",
     anchors: Annotated[
         str,
-        typer.Option(
-            help="Photos of each clip's ends: path_tracer, embedded, a folder, module:function.",
-            rich_help_panel="Anchors",
-        ),
+        of_anchors(help="Photos of each clip's ends: path_tracer, embedded, a folder, module:function."),
     ] = "path_tracer",
     scene: Annotated[
         str | None,
-        typer.Option(help="That was recorded, for the path tracer: demo, random:7.", rich_help_panel="Anchors"),
+        of_anchors(help="That was recorded, for the path tracer: demo, random:7."),
     ] = None,
     propagate: Annotated[
         str,
-        typer.Option(
-            help="How they reach the rest: flow, a base's folder (Wan VACE), module:function.",
-            rich_help_panel="Anchors",
-        ),
+        of_anchors(help="How they reach the rest: flow, a base's folder (Wan VACE), module:function."),
     ] = "flow",
-    length: Annotated[int, typer.Option(min=3, help="Frames of a clip.", rich_help_panel="Anchors")] = 17,
-    number: Annotated[
-        int, typer.Option(min=0, max=999_999, help="Of the first clip's folder.", rich_help_panel="Anchors")
-    ] = 0,
+    length: Annotated[int, of_anchors(min=3, help="Frames of a clip.")] = 17,
+    number: Annotated[int, of_anchors(min=0, max=999_999, help="Of the first clip's folder.")] = 0,
     limit: Annotated[
         list[str] | None,
-        typer.Option(help="What to reject, e.g. warp=2; may be repeated.", rich_help_panel="Anchors"),
+        of_anchors(help="What to reject, e.g. warp=2; may be repeated."),
     ] = None,
-    keep_all: Annotated[
-        bool, typer.Option("--keep-all", help="Reject nothing.", rich_help_panel="Anchors")
-    ] = False,
-    render: Annotated[
-        str, typer.Option(help="Paints what flow carries anchors over.", rich_help_panel="Anchors")
-    ] = "identity",
+    keep_all: Annotated[bool, of_anchors("--keep-all", help="Reject nothing.")] = False,
+    *,
+    render: Annotated[str, of_anchors(help="Paints what flow carries anchors over.")] = "identity",
+    renderer: RendererOptions,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -108,6 +77,8 @@ def pairs(
     """
     if (seeds is None) == (recording is None):
         raise typer.BadParameter("one of --seeds and --from is needed")
+    if renderer and recording is None:
+        raise typer.BadParameter(f"{' '.join(as_words(renderer))}: scenes of ours are not rendered by a model")
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
         from renderlift.bridge.pairs import anchored_pairs, truth_pairs
 
@@ -122,7 +93,9 @@ def pairs(
                 "samples": samples,
                 "keep_all": keep_all,
             }
-            done = anchored_pairs(dataset, recording, asked=asked, renderer={}, limits=limit or [], events=events)
+            done = anchored_pairs(
+                dataset, recording, asked=asked, renderer=renderer, limits=limit or [], events=events
+            )
         else:
             given = {
                 "samples": samples,
@@ -211,26 +184,20 @@ def train(
             raise typer.Exit(options.INTERRUPTED)
 
 
+@takes_renderer_options()
 def evaluate(
     recording: Annotated[Path, typer.Argument(help="A recording, or a dataset of pairs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the numbers.")] = Path(
         "renderlift-evaluation"
     ),
+    *,
     render: Annotated[
         str | None,
         typer.Option(
-            help="embedded (unless --video is given), or module:function.",
-            show_default=False,
-            rich_help_panel="Renderer",
+            help="embedded (unless --video is given), or module:function.", show_default=False, rich_help_panel=OWN
         ),
     ] = None,
-    steps: Steps = None,
-    seed: Seed = None,
-    adapter_scale: AdapterScale = None,
-    no_lock: NoLock = False,
-    device: Device = None,
-    base: Base = None,
-    adapter: Adapter = None,
+    renderer: RendererOptions,
     video: Annotated[
         list[Path] | None,
         typer.Option(help="A finished video or folder of PNGs to measure; may be repeated.", show_default=False),
@@ -252,8 +219,8 @@ def evaluate(
     ] = None,
     scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of a dataset, at most.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of a scene, at most.")] = None,
-    length: Length = 9,
-    overlap: Overlap = 2,
+    length: Length = None,
+    overlap: Overlap = None,
     session: Annotated[str | None, typer.Option(help="Which session, where there are several.")] = None,
     camera: Annotated[str | None, typer.Option(help="Which camera, where there are several.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables as Markdown too.", metavar="FILE")] = None,
@@ -282,7 +249,7 @@ def evaluate(
             "input": recording,
             "output": output,
             "render": render,
-            "options": options.renderer_options(steps, seed, adapter_scale, no_lock, device, base, adapter),
+            "options": renderer,
             "videos": tuple(video or ()),
             "also": tuple(also or ()),
             "ablate": ablate,

@@ -22,6 +22,7 @@ from renderlift.bridge.demo_results import tell_results, write_results
 from renderlift.bridge.doctor import has_screen
 from renderlift.bridge.errors import RecordingError, RenderliftError
 from renderlift.bridge.events import Events
+from renderlift.bridge.renderer_options import RendererOptions, as_words
 
 ENGINE, SCENE = "panda3d", "demo"
 MADE = ("before_after.mp4", "lifted.mp4", "lifted", "truth.png", "table.txt", "result.json", "recording", "logs")
@@ -41,7 +42,7 @@ class Demo:
     frames: int
     size: str  # WIDTHxHEIGHT
     render: str
-    options: Mapping[str, Any]  # of the renderer
+    options: RendererOptions
 
 
 def run_demo(demo: Demo, events: Events, *, opens: bool) -> None:
@@ -72,7 +73,7 @@ class _Bridge:
         self._error: dict[str, str] | None = None
         self._streams: list[StreamRow] = []
         arguments = ["renderlift.bridge.cli", "serve", "--json", "--endpoint", "tcp://127.0.0.1:*"]
-        arguments += ["--render", demo.render, *_as_arguments(demo.options)]
+        arguments += ["--render", demo.render, *as_words(demo.options)]
         arguments += ["--record", str(demo.folder / "recording"), "--video", str(demo.folder / "lifted")]
         self._child = Child("the bridge", arguments, log=_log(demo, "bridge"), on_line=self._take)
 
@@ -170,13 +171,6 @@ def _wait(done: Callable[[], bool], check: Callable[[], None], *, what: str) -> 
         if time.monotonic() > until_s:
             raise RenderliftError(f"waited {START_S:.0f} s for {what}", fix="Run `renderlift doctor`.")
         time.sleep(0.05)
-
-
-def _as_arguments(options: Mapping[str, Any]) -> list[str]:
-    """The renderer's options as `serve` reads them."""
-    given = {name: value for name, value in options.items() if name != "lock"}
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    return [*arguments, "--no-lock"] if options.get("lock") is False else arguments
 
 
 def _log(demo: Demo, name: str) -> Path:

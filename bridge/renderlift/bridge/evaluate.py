@@ -2,10 +2,13 @@
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from renderlift.bridge.clip import Render
 from renderlift.bridge.events import Events
 from renderlift.bridge.renderer import load_renderer
+from renderlift.bridge.renderer_options import RendererOptions, argument_name, as_words
 from renderlift.bridge.video import read_video
 
 
@@ -25,11 +28,15 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     def remark(text: str) -> None:
         events.tell("remark", text, text=text)
 
+    def load(spec: str, options: RendererOptions) -> Render:
+        # --also names them as the command line does.
+        return load_renderer(spec, {argument_name(name): value for name, value in options.items()})
+
     # By name, because the bridge does not know the model.
     command = importlib.import_module("renderlift.model.evaluate.command")
     answer = command.answer(
-        command.Request(**asked),
-        load=load_renderer,
+        command.Request(**asked, typed=_typed(asked["options"])),
+        load=load,
         read_video=read_video,
         progress=events.progress,
         remark=remark,
@@ -39,3 +46,12 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     lines = [*answer.notes, *(f"  {path}" for path in answer.files.values())]
     events.tell("evaluated", "\n".join(lines), files=answer.files, notes=answer.notes)
     return not answer.report.left_out
+
+
+def _typed(options: RendererOptions) -> tuple[str, ...]:
+    """The options as they were typed, with names in place of folders, for a page that others read."""
+    plain = {
+        name: Path(value).name if isinstance(value, str) and Path(value).exists() else value
+        for name, value in options.items()
+    }
+    return tuple(as_words(plain))

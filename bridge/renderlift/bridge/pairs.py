@@ -7,9 +7,11 @@ from typing import Any
 from renderlift.bridge.by_name import load_function
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.events import Events
-from renderlift.bridge.renderer import load_renderer
+from renderlift.bridge.renderer import load_renderer, refuse_unknown
+from renderlift.bridge.renderer_options import RendererOptions, as_words
 
 _MAKE, _COMMAND = "renderlift.model.pairs.make", "renderlift.model.pairs.command"
+_PROPAGATION = "renderlift.model.bases.propagation"
 
 
 def truth_pairs(
@@ -47,7 +49,7 @@ def anchored_pairs(
     recording: Path,
     *,
     asked: Mapping[str, Any],
-    renderer: Mapping[str, Any],
+    renderer: RendererOptions,
     limits: Sequence[str],
     events: Events,
 ) -> bool:
@@ -55,17 +57,39 @@ def anchored_pairs(
 
     Args:
         asked: the fields of `renderlift.model.pairs.command.AnchorRequest`.
-        renderer: options of renderers.
+        renderer: options of what paints: the renderer that makes anchors, or that flow carries, and the base
+            that propagates, which takes those it knows.
 
     Raises:
         SetupError, RecordingError, RenderError: as there.
     """
     if not recording.exists():
         raise SetupError(f"there is no recording at {recording}", fix="Record one: renderlift capture, or record.")
-    request = load_function(_COMMAND, "AnchorRequest", extra="train")(limits=tuple(limits), **asked)
+    _refuse_idle(asked, renderer)
+    request = load_function(_COMMAND, "AnchorRequest", extra="train")(
+        limits=tuple(limits), renderer=renderer, **asked
+    )
     make = load_function(_COMMAND, "anchored_pairs", extra="train")
 
     def load(name: str) -> Any:
         return load_renderer(name, renderer if name != "identity" else {})
 
     return bool(make(dataset, recording, request, load, talk=events))
+
+
+def _refuse_idle(asked: Mapping[str, Any], renderer: RendererOptions) -> None:
+    """Raises SetupError if nothing that is asked for knows the renderer's options."""
+    if _paints(asked["anchors"]) or (asked["propagate"] == "flow" and _paints(asked["lift"])):
+        return  # a renderer, which is held against them when it is loaded
+    if Path(asked["propagate"]).is_dir():
+        refuse_unknown("a base that propagates", load_function(_PROPAGATION, "load", extra="model"), renderer)
+        return
+    if renderer:
+        raise SetupError(
+            f"nothing here paints, so {', '.join(as_words(renderer))} would have no effect",
+            fix="Leave it out, or name what paints: --anchors embedded, --render embedded, or --propagate FOLDER.",
+        )
+
+
+def _paints(name: str) -> bool:
+    return name not in ("path_tracer", "identity") and not Path(name).is_dir()

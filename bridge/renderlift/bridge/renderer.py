@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from renderlift.bridge.clip import Render, identity
 from renderlift.bridge.errors import SetupError, install_fix
+from renderlift.bridge.renderer_options import option_word
 
 EMBEDDED = "renderlift.model.render:load"
 # Packages of the model extra: one of these missing means that the extra is, not the renderer.
@@ -65,9 +66,22 @@ def _not_importable(spec: str, module_name: str, error: ImportError) -> SetupErr
 
 
 def _call(spec: str, load: Callable[..., Render], options: Mapping[str, Any]) -> Render:
+    refuse_unknown(f"the renderer {spec}", load, options)
+    return load(**options)
+
+
+def refuse_unknown(what: str, load: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Hold options against the function they are for, before it does any work.
+
+    Raises:
+        SetupError: it does not know one of them, or lacks one; says which it takes.
+    """
+    takes = inspect.signature(load).parameters
+    words = ", ".join(option_word(name) for name in takes) or "none"
+    unknown = [option_word(name) for name in options if name not in takes]
+    if unknown and not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values()):
+        raise SetupError(f"{what} does not know {', '.join(unknown)}", fix=f"Its options: {words}.")
     try:
         inspect.signature(load).bind(**options)
     except TypeError as error:
-        takes = ", ".join(inspect.signature(load).parameters) or "none"
-        raise SetupError(f"the renderer {spec}: {error}", fix=f"Its options: {takes}.") from error
-    return load(**options)
+        raise SetupError(f"{what}: {error}", fix=f"Its options: {words}.") from error

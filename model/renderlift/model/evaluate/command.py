@@ -26,6 +26,7 @@ class Request:
     output: Path
     render: str | None  # None = the embedded one, unless there are videos
     options: Mapping[str, Any] = field(default_factory=lambda: {})
+    typed: tuple[str, ...] = ()  # the same as words, for the command that is shown
     videos: tuple[Path, ...] = ()
     also: tuple[str, ...] = ()
     ablate: bool = False
@@ -35,8 +36,8 @@ class Request:
     part: str | None = None
     scenes: int | None = None
     frames: int | None = None
-    length: int = 9
-    overlap: int = 2
+    length: int | None = None
+    overlap: int | None = None
     restart: bool = False
     markdown: Path | None = None
 
@@ -108,24 +109,20 @@ def subjects(request: Request) -> tuple[Subject, ...]:
 def command_line(request: Request) -> str:
     """The command that asks for the same, with names in place of paths."""
     words = ["renderlift", "evaluate", request.input.name]
-    named = {"render": request.render, **request.options}
-    lock = named.pop("lock", True)
-    for name, value in named.items():
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", Path(value).name if Path(str(value)).is_dir() else str(value)]
-    words += [] if lock else ["--no-lock"]
+    words += ["--render", request.render] if request.render else []
+    words += request.typed
     words += [word for video in request.videos for word in ("--video", video.name)]
     words += [word for text in request.also for word in ("--also", text)]
     words += ["--ablate"] if request.ablate else []
     words += ["--part", request.part] if request.part else []
-    for name, value, usual in (
-        ("truth", request.truth and request.truth.name, None),
-        ("scenes", request.scenes, None),
-        ("frames", request.frames, None),
-        ("length", request.length, Request.length),
-        ("overlap", request.overlap, Request.overlap),
+    for name, value in (
+        ("truth", request.truth and request.truth.name),
+        ("scenes", request.scenes),
+        ("frames", request.frames),
+        ("length", request.length),
+        ("overlap", request.overlap),
     ):
-        words += [f"--{name}", str(value)] if value not in (None, usual) else []
+        words += [f"--{name}", str(value)] if value is not None else []
     return shlex.join([*words, "--markdown", request.markdown.name if request.markdown else "results.md"])
 
 

@@ -14,7 +14,7 @@ import cv2
 import msgspec
 import xxhash
 
-from renderlift.bridge.clip import Clip, Render, Video
+from renderlift.bridge.clip import Clip, Render, Video, clip_size
 from renderlift.bridge.errors import RecordingError, RenderError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model.evaluate.judge import Moment, judge
@@ -38,8 +38,8 @@ class Evaluation:
     output: Path  # a folder
     subjects: tuple[Subject, ...]  # the first is the one in question
     choice: Choice = field(default_factory=Choice)
-    length: int = 9
-    overlap: int = 2
+    length: int | None = None  # of clips; None = as the renderer likes it
+    overlap: int | None = None
     restart: bool = False
 
 
@@ -165,7 +165,8 @@ def _measure(
     tick: Callable[[int], None],
 ) -> SceneResult:
     watch = _Watch(render)
-    found = _counted(moments(scene, watch.render, length=job.length, overlap=job.overlap), tick)
+    length, overlap = clip_size(render, job.length, job.overlap)
+    found = _counted(moments(scene, watch.render, length=length, overlap=overlap), tick)
     judged = judge(_told(found) if subject.name == TRUTH else found, show_index=index)
     values = dict(judged.values)
     if subject.video:
@@ -254,8 +255,8 @@ def _scene_settings(job: Evaluation, scene: Scene) -> dict[str, str]:
         truth.update(f"{index} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
     return {
         "measures": str(VERSION),
-        "length": str(job.length),
-        "overlap": str(job.overlap),
+        "length": str(job.length or "the renderer's"),
+        "overlap": str("the renderer's" if job.overlap is None else job.overlap),
         "recording": f"{scene.engine}/{scene.session}/{scene.camera}, {scene.frames} frames",
         "truth": truth.hexdigest(),
     }

@@ -97,13 +97,18 @@ def films(subject: Subject, load: LoadRenderer, read_video: ReadVideo) -> Callab
         video = subject.video
         return lambda scene: _shown(_pictures_of(video, scene, read_video), scene)
     render = load(subject.renderer, subject.options)
-    return lambda _: lambda clip: render(_without(clip, subject.dropped))
+    if not subject.dropped:
+        return lambda _: render
+
+    def without(clip: Clip) -> Video:
+        return render(_without(clip, subject.dropped))
+
+    if hasattr(render, "clip_size"):
+        without.clip_size = render.clip_size  # type: ignore[attr-defined]
+    return lambda _: without
 
 
 def _without(clip: Clip, dropped: Sequence[Channel]) -> Clip:
-    if not dropped:
-        return clip
-
     def kept(channels: Mapping[Channel, Array]) -> dict[Channel, Array]:
         return {channel: array for channel, array in channels.items() if channel not in dropped}
 

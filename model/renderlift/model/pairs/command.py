@@ -2,10 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from renderlift.bridge.clip import Render
 from renderlift.bridge.errors import SetupError
@@ -64,6 +66,7 @@ class AnchorRequest:
     samples: int = 8
     limits: Sequence[str] = ()  # NAME=VALUE
     keep_all: bool = False
+    renderer: Mapping[str, Any] = field(default_factory=lambda: {})  # options of what paints
 
 
 def anchored_pairs(
@@ -86,7 +89,10 @@ def anchored_pairs(
     propagator = Path(request.propagate).name if Path(request.propagate).is_dir() else request.propagate
     how = {"anchors": anchors, "propagate": propagator, "lift": request.lift}
     kept = "everything" if request.keep_all else asdict(limits)
-    open_dataset(dataset, kind="anchor pairs", recipe={**how, "length": request.length, "limits": kept})
+    recipe = {**how, "length": request.length, "limits": kept}
+    if request.renderer:
+        recipe["renderer"] = dict(request.renderer)
+    open_dataset(dataset, kind="anchor pairs", recipe=recipe)
     load = cache(load_render)
     propagate = _propagator(request, load)
     counted: Counter[Fate] = Counter()
@@ -141,7 +147,10 @@ def _propagator(request: AnchorRequest, load: Callable[[str], Render]) -> Propag
     if request.propagate == "flow":
         return along_flow(load(request.lift))
     if Path(request.propagate).is_dir():
-        return find(LARGE_BASES, "the propagator")(base=request.propagate)
+        open_base = find(LARGE_BASES, "the propagator")
+        takes = signature(open_base).parameters
+        known = {name: value for name, value in request.renderer.items() if name in takes}
+        return open_base(**known | {"base": request.propagate})
     return find(request.propagate, "the propagator")()
 
 
