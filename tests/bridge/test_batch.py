@@ -116,7 +116,7 @@ def test_streams_are_named_by_what_tells_them_apart(tmp_path, record):
     record("two", camera="right")
     (tmp_path / "other").mkdir()
     again = record("other/one")
-    streams = streams_of([one, two, again, one], tmp_path / "out")
+    streams = streams_of([one, two, again, one], tmp_path / "out").streams
     parent = tmp_path.name
     assert [stream.output.name for stream in streams] == [
         f"{parent}-one.mp4",
@@ -124,7 +124,9 @@ def test_streams_are_named_by_what_tells_them_apart(tmp_path, record):
         "two-right.mp4",
         "other-one.mp4",
     ]
-    assert [stream.output.name for stream in streams_of([two], tmp_path, png=True, camera="left")] == ["two"]
+    assert [stream.output.name for stream in streams_of([two], tmp_path, png=True, camera="left").streams] == [
+        "two"
+    ]
 
 
 def test_a_dataset_brings_all_its_scenes(tmp_path, record):
@@ -132,7 +134,10 @@ def test_a_dataset_brings_all_its_scenes(tmp_path, record):
     (tmp_path / "data" / "900000").mkdir(parents=True)
     record("data/000003/render")
     record("data/900000/render")
-    assert [stream.name for stream in streams_of([tmp_path / "data"], tmp_path / "out")] == ["000003", "900000"]
+    assert [stream.name for stream in streams_of([tmp_path / "data"], tmp_path / "out").streams] == [
+        "000003",
+        "900000",
+    ]
 
 
 def test_streams_that_nobody_recorded_are_no_work(tmp_path, record):
@@ -146,7 +151,7 @@ def test_streams_that_nobody_recorded_are_no_work(tmp_path, record):
 @pytest.mark.parametrize("png", [False, True])
 def test_two_workers_make_what_one_process_makes(tmp_path, record, ray_here, look, plainly, png):
     recordings = [record(f"take{i}", range(10 + 3 * i)) for i in range(4)]
-    streams = streams_of(recordings, tmp_path / "out", png=png)
+    streams = streams_of(recordings, tmp_path / "out", png=png).streams
     done = dict(enhance_all(streams, look, TWO))
     assert {stream.name: result.frames for stream, result in done.items()} == {
         f"take{i}": 10 + 3 * i for i in range(4)
@@ -166,7 +171,7 @@ def test_the_shots_of_one_recording_are_shared_out_and_the_output_is_the_same(
 ):
     # Gaps part shots as cuts do.
     indices = [index for start in range(0, 200, 20) for index in range(start, start + 11)]
-    streams = streams_of([record("long", indices)], tmp_path / "out", png=png)
+    streams = streams_of([record("long", indices)], tmp_path / "out", png=png).streams
     slow = Look(look.render, {**look.options, "pause_s": 0.05})
     [(_, result)] = list(enhance_all(streams, slow, TWO))
     assert (result.frames, result.missing_frames) == (110, 81)
@@ -194,7 +199,7 @@ class KillOnce:
 @pytest.mark.parametrize("takes", [1, 3])
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path, record, ray_here, look, plainly, takes):
     indices = [index for start in range(0, 150, 50) for index in range(start, start + 31)]
-    streams = streams_of([record(f"take{i}", indices) for i in range(takes)], tmp_path / "out")
+    streams = streams_of([record(f"take{i}", indices) for i in range(takes)], tmp_path / "out").streams
     slow = Look(look.render, {**look.options, "pause_s": 0.1})
     killer = KillOnce(9)
     done = dict(enhance_all(streams, slow, TWO, told=killer.told, died=lambda s: killer.died.append(s.name)))
@@ -203,12 +208,12 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path, record, ray
     assert [result.frames for result in done.values()] == [93] * takes
     assert all(content(stream.output) == plainly(stream) for stream in streams)
     counts = clips_rendered(tmp_path)
-    # Up to two clips were rendered and not yet on disk.
-    assert sum(counts.values()) - len(counts) <= 2
+    # One was being rendered, one waited, one was being written.
+    assert sum(counts.values()) - len(counts) <= 3
 
 
 def test_a_recording_that_fails_stops_no_other(tmp_path, record, ray_here, look, plainly):
-    streams = streams_of([record(f"take{i}") for i in range(3)], tmp_path / "out")
+    streams = streams_of([record(f"take{i}") for i in range(3)], tmp_path / "out").streams
     failing = Look(look.render, {**look.options, "fail_at": "take1 9"})
     done = {stream.name: result for stream, result in enhance_all(streams, failing, TWO)}
     assert isinstance(done["take1"], Failure)
@@ -219,7 +224,7 @@ def test_a_recording_that_fails_stops_no_other(tmp_path, record, ray_here, look,
 
 
 def test_a_clip_that_kills_every_worker_is_given_up(tmp_path, record, ray_here, look):
-    streams = streams_of([record(f"take{i}") for i in range(2)], tmp_path / "out")
+    streams = streams_of([record(f"take{i}") for i in range(2)], tmp_path / "out").streams
     deadly = Look(look.render, {**look.options, "die_at": "take0 9"})
     died = []
     done = {s.name: result for s, result in enhance_all(streams, deadly, TWO, died=lambda s: died.append(s.name))}
@@ -230,7 +235,7 @@ def test_a_clip_that_kills_every_worker_is_given_up(tmp_path, record, ray_here, 
 
 
 def test_what_every_stream_needs_is_told_once(tmp_path, record, ray_here):
-    streams = streams_of([record(f"take{i}") for i in range(2)], tmp_path / "out")
+    streams = streams_of([record(f"take{i}") for i in range(2)], tmp_path / "out").streams
     for cluster in (None, TWO):
         with pytest.raises(SetupError, match="no renderer 'nonsense'"):
             list(enhance_all(streams, Look("nonsense"), cluster))
@@ -238,7 +243,7 @@ def test_what_every_stream_needs_is_told_once(tmp_path, record, ray_here):
 
 def test_one_process_does_it_too_and_goes_on_with_what_workers_began(tmp_path, record, ray_here, look, plainly):
     indices = [index for start in range(0, 200, 50) for index in range(start, start + 21)]
-    streams = streams_of([record("long", indices)], tmp_path / "out")
+    streams = streams_of([record("long", indices)], tmp_path / "out").streams
     failing = Look(look.render, {**look.options, "fail_at": "long 150"})
     [(_, failure)] = list(enhance_all(streams, failing, TWO))
     assert isinstance(failure, Failure)
@@ -265,7 +270,7 @@ def test_one_process_does_it_too_and_goes_on_with_what_workers_began(tmp_path, r
 
 
 def test_restarting_renders_all_again_with_other_settings(tmp_path, record, look):
-    streams = streams_of([record("take")], tmp_path / "out")
+    streams = streams_of([record("take")], tmp_path / "out").streams
     list(enhance_all(streams, look, None))
     other = Look(look.render, {**look.options, "pause_s": 0.01})
     [(_, failure)] = list(enhance_all(streams, other, None))
@@ -277,7 +282,7 @@ def test_restarting_renders_all_again_with_other_settings(tmp_path, record, look
 
 
 def test_an_output_that_was_taken_away_is_made_again(tmp_path, record, look):
-    streams = streams_of([record("take")], tmp_path / "out")
+    streams = streams_of([record("take")], tmp_path / "out").streams
     list(enhance_all(streams, look, None))
     streams[0].output.unlink()
     [(_, done)] = list(enhance_all(streams, look, None))

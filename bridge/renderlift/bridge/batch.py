@@ -8,7 +8,7 @@ whole command may be killed at any moment.
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,15 @@ class Stream:
     recording: Path
     output: Path
     summary: StreamSummary
+    noted: bool = True  # a note says when it is finished, so that it is known when all are asked for again
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to be rendered of what was asked for."""
+
+    streams: list[Stream]
+    unreadable: list[tuple[Path, RecordingError]]  # recordings that cannot be opened, and why
 
 
 @dataclass(frozen=True)
@@ -74,42 +83,61 @@ DIED_TOO_OFTEN = Failure(
     fix="Use fewer --workers, or shorter clips (--length).",
 )
 Result = Enhanced | Failure | int | list[Share]
-Told = Callable[[Sequence[Busy[Piece]], Mapping[str, int]], None]  # workers; frames done by stream
+Told = Callable[[Sequence[Busy[Piece]], Mapping[str, int]], None]  # what workers do; frames done, by name of stream
 
 
 def streams_of(
     recordings: Iterable[Path],
-    folder: Path,
+    output: Path,
     *,
     png: bool = False,
     session: str | None = None,
     camera: str | None = None,
-) -> list[Stream]:
-    """The streams of recordings, and of datasets of pairs, each with a name of its own in `folder`.
+) -> Choice:
+    """The streams of recordings, and of datasets of pairs, each with a name of its own in the folder `output`.
 
     Args:
+        output: a folder; or NAME.mp4, where there is one stream.
         png: a folder of PNGs per stream, in place of a video.
         session, camera: only streams of these.
 
     Raises:
-        RecordingError: no recording there, or none with such a stream.
+        RecordingError: nothing there, or no such stream, or more than fit into the output.
     """
     paths = list(dict.fromkeys(path for given in recordings for path in _recordings(given)))
     found: list[Stream] = []
+    unreadable: list[tuple[Path, RecordingError]] = []
     for path, name in zip(paths, _names(paths), strict=True):
-        summaries = summarize(path).streams
+        if not path.exists():  # a slip of the pen, rather than a recording that went wrong
+            raise RecordingError(
+                f"there is no recording at {path}", fix="Name folders that `renderlift record` wrote."
+            )
+        try:
+            summaries = summarize(path).streams
+        except RecordingError as error:
+            unreadable.append((path, error))
+            continue
         fitting = [s for s in summaries if session in (None, s.session) and camera in (None, s.camera)]
         for summary, own in zip(fitting, _stream_names(fitting), strict=True):
             whole = _NOT_IN_NAMES.sub("_", "-".join(word for word in (name, own) if word))
             whole += f"-{len(found) + 1}" * any(whole == stream.name for stream in found)
-            found.append(Stream(whole, path, folder / (whole if png else f"{whole}.mp4"), summary))
+            found.append(Stream(whole, path, output / (whole if png else f"{whole}.mp4"), summary))
+    if output.suffix and len(found) == 1:
+        refuse_other_ending(output)
+        return Choice([replace(found[0], output=output, noted=False)], unreadable)
+    if output.suffix and found:
+        raise RecordingError(
+            f"{len(found)} streams do not go into {output}: {', '.join(stream.name for stream in found[:5])}, ...",
+            fix="Name a folder, without an ending, or one stream with --session and --camera.",
+        )
+    if not found and unreadable:
+        raise unreadable[0][1]
     if not found:
         raise RecordingError(
             f"there is no stream to render in {', '.join(map(str, paths))}",
             fix="`renderlift info RECORDING` shows what one holds; look at --session and --camera.",
         )
-    refuse_other_ending(found[0].output)
-    return found
+    return Choice(found, unreadable)
 
 
 def enhance_all(
@@ -247,7 +275,9 @@ def open_work(
                 return split(order, piece.shares)
             if piece.share:
                 return enhance_share(order, render, *piece.share)
-            return fulfil(order, render, noted=True, progress=lambda frames, total: progress(stream, frames))
+            return fulfil(
+                order, render, noted=stream.noted, progress=lambda frames, total: progress(stream, frames)
+            )
         except RenderliftError as error:
             return Failure(error.message, error.fix)
 
@@ -258,9 +288,13 @@ def _size(piece: Piece) -> tuple[int, int]:
     return piece.stream.summary.height, piece.stream.summary.width
 
 
+def is_dataset(path: Path) -> bool:
+    """Whether a folder holds pairs, rather than a recording."""
+    return path.is_dir() and any(path.glob(_RECORDINGS))
+
+
 def _recordings(path: Path) -> Iterator[Path]:
-    in_dataset = sorted(path.glob(_RECORDINGS)) if path.is_dir() else []
-    yield from in_dataset or [path]
+    yield from sorted(path.glob(_RECORDINGS)) if is_dataset(path) else [path]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

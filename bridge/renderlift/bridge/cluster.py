@@ -91,6 +91,7 @@ class _Member(Generic[Piece]):
     place: str = ""
     piece: Piece | None = None
     last_kind: Hashable = None
+    done: int = 0  # pieces
 
 
 class Crew(Generic[Piece]):
@@ -113,6 +114,7 @@ class Crew(Generic[Piece]):
         kind: Callable[[Piece], Hashable] = lambda piece: None,
         again: Callable[[Piece], bool] = lambda piece: False,
         meanwhile: Callable[[Sequence[Busy[Piece]]], None] = lambda busy: None,
+        lifetime: int = 0,
     ) -> Generator[tuple[Piece, Any]]:
         """Each piece with its result, as they get done; DIED where its worker was killed.
 
@@ -122,6 +124,7 @@ class Crew(Generic[Piece]):
             kind: a worker is given pieces of the kind of its last one, while there are any.
             again: asked when the worker of a piece has died: whether another one shall take it.
             meanwhile: called twice a second with what all workers do.
+            lifetime: pieces after which a worker is replaced by a new one; 0 = never.
 
         Raises:
             SetupError: workers die while they are opened.
@@ -133,6 +136,7 @@ class Crew(Generic[Piece]):
                     pieces.appendleft(piece)
                     continue
                 yield piece, result
+            self._relieve(lifetime)
             meanwhile(self._busy)
 
     @property
@@ -175,7 +179,15 @@ class Crew(Generic[Piece]):
             if piece is None:
                 member.place = answer
             else:
+                member.done += 1
                 yield piece, answer, False
+
+    def _relieve(self, lifetime: int) -> None:
+        """Replace idle workers that have done enough."""
+        for member in [member for member in self._idle if lifetime and member.done >= lifetime]:
+            self._idle.remove(member)
+            self._ray.kill(member.actor)
+            self._hire(member.number)
 
     def end(self) -> None:
         for member in [*self._pending.values(), *self._idle]:
@@ -195,6 +207,15 @@ class Crew(Generic[Piece]):
         worker = self._ray.remote(**self._share, max_restarts=0)(_Worker)
         actor = worker.remote(self._open_work)
         self._pending[actor.open.remote()] = _Member(number, actor)
+
+
+def gpus_here() -> int:
+    """GPUs of this machine, as torch counts them; 0 without torch."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return 0
+    return int(torch.cuda.device_count())
 
 
 def room(nodes: Sequence[Mapping[str, Any]], cluster: Cluster) -> tuple[int, dict[str, float]]:

@@ -231,5 +231,5 @@ def _chosen_stream(recording: Path | str, session: str | None, camera: str | Non
     names = "; ".join(f"session {s.session}, camera {s.camera} ({s.frames} frames)" for s in streams)
     raise RecordingError(
         f"{len(fitting)} streams of {recording} fit, one is wanted. It holds: {names or 'no frames'}",
-        fix="Name one with --session and --camera.",
+        fix="Name one with --session and --camera, or render all of them into a folder: --workers 1.",
     )
