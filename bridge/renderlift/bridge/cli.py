@@ -343,6 +343,9 @@ def enhance(
         if many.is_many(recordings, workers, ray_address):
             from renderlift.bridge.batch import Look, streams_of
 
+            if ray_address:  # other machines have other working folders
+                recordings, output = [path.resolve() for path in recordings], output.resolve()
+                renderer = many.with_whole_paths(renderer)
             chosen = streams_of(recordings, output, png=png, session=session, camera=camera)
             look = Look(render, renderer, length, overlap, side_by_side)
             crew = many.cluster_for(look, workers, ray_address)

@@ -38,7 +38,7 @@ class Cluster:
     """Where to work, and how much of it a worker takes."""
 
     workers: int | None = None  # None: one per GPU, or one per machine where there is none
-    address: str = ""  # of a Ray cluster that runs; empty: Ray on this machine, for the time being
+    address: str = ""  # of a Ray cluster that runs; empty or "local": Ray on this machine, for the time being
     gpus: bool = True  # whether workers want GPUs
 
 
@@ -244,7 +244,7 @@ def room(nodes: Sequence[Mapping[str, Any]], cluster: Cluster) -> tuple[int, dic
 @contextmanager
 def _ray(cluster: Cluster) -> Generator[Any]:
     """Ray, connected; one that runs already in this process is used and left."""
-    local = not cluster.address
+    local = cluster.address in ("", "local")
     _prepare(local)
     try:
         ray = importlib.import_module("ray")

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from renderlift.bridge.batch import Choice, Failure, Look, Piece, Stream, enhance_all, is_dataset
 from renderlift.bridge.cluster import Busy, Cluster, gpus_here
@@ -15,6 +16,14 @@ from renderlift.bridge.events import Events
 def is_many(recordings: Sequence[Path], workers: int | None, address: str) -> bool:
     """Whether this is asked for, or one stream into one output."""
     return len(recordings) > 1 or workers is not None or bool(address) or is_dataset(recordings[0])
+
+
+def with_whole_paths(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a renderer, as another machine understands them."""
+    return {
+        name: str(Path(value).resolve()) if isinstance(value, str) and Path(value).exists() else value
+        for name, value in options.items()
+    }
 
 
 def cluster_for(look: Look, workers: int | None, address: str) -> Cluster | None:
