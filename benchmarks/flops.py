@@ -4,9 +4,12 @@
     python benchmarks/flops.py --tflops 180          another GPU's measured rate
     python benchmarks/flops.py --base FOLDER --size 1216x704 --frames 121 --seconds 3.1
                                                      a base of yours, beside what a clip took you
+    python benchmarks/flops.py --run                 measures this machine: its matrix rate, then clips with random
+                                                     weights, of published shapes on a GPU, of small ones on a CPU
 
-Counted: the products of the denoiser (projections, attention, ffn, control branch). Autoencoder and text encoder
-come on top. `tests/model/test_flops.py` holds the formula against torch's own count.
+Counted: the products of the denoiser (projections, attention, ffn, control branch), and with --run the autoencoder,
+which few steps make the larger bill. The text encoder comes on top, once per prompt.
+`tests/model/bases/test_flops.py` holds the formula against torch's own count.
 """
 
 import argparse
@@ -121,7 +124,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--references", type=float, default=1.0, help="in targets; 0.25 = one of half the side")
     parser.add_argument("--seconds", type=float, help="what denoising a clip took, for the ratio")
+    parser.add_argument("--run", action="store_true", help="measure this machine")
     given = parser.parse_args()
+    if given.run:
+        from flops_run import run_all
+
+        run_all()
+        return
     runs: tuple[Run, ...] = RUNS
     if given.base:
         width, height = (int(side) for side in given.size.split("x"))

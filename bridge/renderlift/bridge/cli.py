@@ -13,6 +13,7 @@ from renderlift.bridge import cli_learning, options
 from renderlift.bridge.options import (
     FAILED,
     LOSSY,
+    MANY,
     Debug,
     Endpoint,
     Json,
@@ -21,6 +22,7 @@ from renderlift.bridge.options import (
     Overlap,
     OwnKey,
     PeerKeys,
+    RayAddress,
     Render,
     Size,
     telling,
@@ -296,8 +298,10 @@ def info(
 @app.command()
 @takes_renderer_options()
 def enhance(
-    recording: Annotated[Path, typer.Argument(help="A recording.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="NAME.mp4, or a folder for PNGs.")],
+    recordings: Annotated[list[Path], typer.Argument(help="A recording; or several, or a dataset of pairs.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="NAME.mp4, or a folder for PNGs; of several: a folder of videos.")
+    ],
     *,
     render: Render = "embedded",
     renderer: RendererOptions,
@@ -307,10 +311,19 @@ def enhance(
     camera: Annotated[str | None, typer.Option(help="Which camera, where there are several.")] = None,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Before | after.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begin again, and replace the output.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Work side by side; else one per GPU.", rich_help_panel=MANY)
+    ] = None,
+    ray_address: RayAddress = "",
+    png: Annotated[
+        bool, typer.Option("--png", help="A folder of PNGs per stream, not a video.", rich_help_panel=MANY)
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Render a recording to a video or to pictures: every frame, in its size and order.
+
+    Several recordings, or --workers: every stream of them gets its output, and one that fails stops no other.
 
     Interrupted or killed, the same command goes on where it stopped.
 
@@ -319,15 +332,35 @@ def enhance(
         renderlift enhance take1 -o pictures --steps 8 --seed 7 --keep text --keep hud=0.5
 
         renderlift enhance take1 -o take1.mp4 --base LTX_2_FOLDER --adapter MY_LORA --prompt "{scene} at dusk"
+
+        renderlift enhance takes/* -o lifted --workers 4
     """
     options.check_clip(length, overlap)
+    if png and output.suffix:
+        raise typer.BadParameter(f"--png makes folders, and {output} is a file")
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
+        from renderlift.bridge import enhance_many as many
+
+        if many.is_many(recordings, workers, ray_address):
+            from renderlift.bridge.batch import Look, streams_of
+
+            if ray_address:  # other machines have other working folders
+                recordings, output = [path.resolve() for path in recordings], output.resolve()
+                renderer = many.with_whole_paths(renderer)
+            chosen = streams_of(recordings, output, png=png, session=session, camera=camera)
+            look = Look(render, renderer, length, overlap, side_by_side)
+            crew = many.cluster_for(look, workers, ray_address)
+            finished, failed, gaps = many.enhance_many(chosen, look, crew, events, restart=restart)
+            if failed or gaps:
+                raise typer.Exit(LOSSY if finished else FAILED)
+            return
         from renderlift.bridge.clip import clip_size
         from renderlift.bridge.enhance import enhance as enhance_recording
         from renderlift.bridge.record import summarize
         from renderlift.bridge.renderer import load_renderer
         from renderlift.bridge.video import refuse_other_ending
 
+        (recording,) = recordings
         summarize(recording)  # wrong names are told before the model is loaded
         refuse_other_ending(output)
         lift = load_renderer(render, renderer)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from renderlift.bridge import options
-from renderlift.bridge.options import LOSSY, Base, Debug, Device, Json, Length, Overlap, Size, telling
+from renderlift.bridge.options import LOSSY, Base, Debug, Device, Json, Length, Overlap, RayAddress, Size, telling
 from renderlift.bridge.renderer_options import OWN, RendererOptions, as_words, takes_renderer_options
 
 of_scenes = partial(typer.Option, rich_help_panel="Scenes")
@@ -35,6 +35,7 @@ def pairs(
     aperture_mm: Annotated[float, of_scenes(min=0, max=200, help="Of the lens; 0 = all is sharp.")] = 0.0,
     maker: Annotated[str | None, of_scenes(help="module:function that makes scenes of yours.")] = None,
     jobs: Annotated[int, of_scenes(min=1, help="Processes that work side by side.")] = 1,
+    ray_address: RayAddress = "",
     shard: Annotated[str, of_scenes(help="2/4: the second of four machines.", metavar="I/N")] = "1/1",
     anchors: Annotated[
         str,
@@ -113,6 +114,7 @@ def pairs(
                 size=size,
                 options=given,
                 jobs=jobs,
+                ray_address=ray_address,
                 events=events,
             )
         if not done:

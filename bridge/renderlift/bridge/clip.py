@@ -162,7 +162,7 @@ def clips(
                 yield from ended.finish()
             continue
         run = runs.setdefault(frame.stream, _Run())
-        if run.pending and not _continues(run.pending[-1], frame, live, over_gaps):
+        if run.pending and not continues(run.pending[-1], frame, live=live, over_gaps=over_gaps):
             yield from run.finish()
         if len(run.pending) == length:
             yield run.cut(overlap)
@@ -192,7 +192,8 @@ class _Run:
         self.pending, self.shared = [], 0
 
 
-def _continues(before: Frame, frame: Frame, live: bool, over_gaps: bool) -> bool:
+def continues(before: Frame, frame: Frame, *, live: bool = False, over_gaps: bool = False) -> bool:
+    """Whether `frame` goes on from `before` in one clip; see `clips`."""
     same_size = (before.height, before.width) == (frame.height, frame.width)
     follows = over_gaps or frame.index == before.index + 1
     return same_size and (live or (follows and not is_cut(before, frame)))

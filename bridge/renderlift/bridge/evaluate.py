@@ -28,9 +28,13 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     def remark(text: str) -> None:
         events.tell("remark", text, text=text)
 
+    before: list[Render] = []
+
     def load(spec: str, options: RendererOptions) -> Render:
         # --also names them as the command line does.
-        return load_renderer(spec, {argument_name(name): value for name, value in options.items()})
+        render = load_renderer(spec, {argument_name(name): value for name, value in options.items()})
+        before[:] = [render]  # kept until the next one is there, so that they can share what they stand on
+        return render
 
     # By name, because the bridge does not know the model.
     command = importlib.import_module("renderlift.model.evaluate.command")

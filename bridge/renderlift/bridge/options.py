@@ -46,6 +46,11 @@ Overlap = Annotated[
     int | None, typer.Option(min=0, help="Frames that neighbouring clips share; else as the renderer likes it.")
 ]
 
+MANY = "Many at once"
+RayAddress = Annotated[
+    str, typer.Option(help="Of a Ray cluster: auto, HOST:PORT.", metavar="ADDRESS", rich_help_panel=MANY)
+]
+
 
 def check_clip(length: int | None, overlap: int | None) -> None:
     """Refuse an overlap that leaves no frame of its own to a clip."""

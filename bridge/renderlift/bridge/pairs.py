@@ -24,11 +24,13 @@ def truth_pairs(
     size: str,
     options: Mapping[str, Any],
     jobs: int,
+    ray_address: str = "",
     events: Events,
 ) -> bool:
     """Make scenes by seed. Gives whether all of them are there now.
 
     Args:
+        ray_address: of a cluster that the jobs run on; empty: this machine.
         options: for the maker; None and 0 are left to its own defaults.
 
     Raises:
@@ -41,7 +43,8 @@ def truth_pairs(
     width, height = (int(side) for side in size.split("x"))
     recipe = recipe_of(maker, frames, height, width, {name: value or None for name, value in options.items()})
     make = load_function(_COMMAND, "truth_pairs", extra="train")
-    return bool(make(dataset, share_of(parse_seeds(seeds), shard), recipe, jobs=jobs, talk=events))
+    mine = share_of(parse_seeds(seeds), shard)
+    return bool(make(dataset, mine, recipe, jobs=jobs, ray_address=ray_address, talk=events))
 
 
 def anchored_pairs(

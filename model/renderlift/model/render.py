@@ -18,7 +18,7 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip, Render, Video
 from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
-from renderlift.model.bases.adapters import distil, load_adapter
+from renderlift.model.bases.adapters import distil
 from renderlift.model.bases.facts import BASES, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
@@ -28,9 +28,11 @@ from renderlift.model.continuity import continuous
 from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
+from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import kept
+from renderlift.model.shared_base import shared
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = "embedded"
@@ -94,9 +96,26 @@ def load(
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
     fitting = choose_preset(preset, facts, folder, place)
-    pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
-    if facts is LTX2 and (lora := distilled_lora(folder)):
-        distil(pipeline, lora)
+    worn = _adapter_path(adapter, facts)
+    # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.
+    alone = object() if fitting.offload or fitting.quantised else None
+    shared_base = shared(
+        (
+            facts,
+            precision,
+            str(place),
+            fitting,
+            alone,
+            fitting.compiled and adapter_scale,
+            (steps or facts.steps) >= presets.CACHE_FROM_STEPS,
+        ),
+        folder,
+        facts,
+        worn,
+        lambda: _open_to_render(folder, facts, precision, fitting),
+        compiles=fitting.compiled,
+    )
+    pipeline: Any = shared_base.pipeline
     settings = RenderSettings(
         steps=steps or facts.steps,
         seed=seed,
@@ -108,17 +127,19 @@ def load(
         control=control,
         two_stages=two_stages,
     )
-    settings = _with_adapter(pipeline, facts, settings, adapter, adapter_scale)
-    try:
-        presets.settle(pipeline, fitting, place, steps=settings.steps)
-    except torch.OutOfMemoryError as problem:
-        raise SetupError(
-            f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",
-            fix="Use a leaner one: --preset layers is the leanest.",
-        ) from problem
+    with shared_base.wearing(worn, adapter_scale) as told:
+        settings = _told_by_adapter(settings, told)
+        if not shared_base.settled:
+            _settle(pipeline, fitting, place, facts, settings.steps)
+            shared_base.settled = True
     locked = facts is EMBEDDED_FACTS and settings.target == PHOTO if lock is None else lock
     locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
-    paint = _enduring(pipeline, facts, settings, folder, place)
+    enduring = _enduring(pipeline, facts, settings, folder, place)
+
+    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        with shared_base.wearing(worn, adapter_scale):
+            return enduring(clip, known)
+
     frames = window or facts.frames_per_call
     overlap = min(facts.overlap, frames // 2)
     render = continuous(
@@ -138,6 +159,23 @@ def load(
     if facts.takes_before:
         whole.preview_size = 1 + _packed_frames(pipeline), 1  # type: ignore[attr-defined]
     return whole
+
+
+def _open_to_render(folder: Path, facts: BaseFacts, precision: torch.dtype, fitting: Preset) -> object:
+    pipeline = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
+    if facts is LTX2 and (lora := distilled_lora(folder)):
+        distil(pipeline, lora)
+    return pipeline
+
+
+def _settle(pipeline: object, fitting: Preset, place: torch.device, facts: BaseFacts, steps: int) -> None:
+    try:
+        presets.settle(pipeline, fitting, place, steps=steps)
+    except torch.OutOfMemoryError as problem:
+        raise SetupError(
+            f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",
+            fix="Use a leaner one: --preset layers is the leanest.",
+        ) from problem
 
 
 def _packed_frames(pipeline: Any) -> int:
@@ -190,14 +228,18 @@ def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
     return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
 
 
-def _with_adapter(
-    pipeline: object, facts: BaseFacts, settings: RenderSettings, adapter: str, scale: float
-) -> RenderSettings:
-    """Load the adapter, and settle what follows from it."""
+def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
+    """Where the adapter is that a name means; None = none."""
     name = adapter or (EMBEDDED if facts is EMBEDDED_FACTS else "none")
     if name == "none":
+        return None
+    return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
+
+
+def _told_by_adapter(settings: RenderSettings, loaded: AdapterFacts | None) -> RenderSettings:
+    """Settle what follows from the adapter."""
+    if loaded is None:
         return settings
-    loaded = load_adapter(pipeline, facts, WEIGHTS / "lift" if name == EMBEDDED else Path(name), scale)
     return replace(
         settings,
         task=loaded.task,

@@ -1,3 +1,5 @@
+import importlib.util
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -133,3 +135,17 @@ def test_other_seeds_are_refused(text: str) -> None:
 def test_other_shards_are_refused(shard: str) -> None:
     with pytest.raises(SetupError, match="shard"):
         share_of([1, 2], shard)
+
+
+def test_a_ray_cluster_makes_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)  # of the workers
+    made = {m.seed: m for m in make_pairs(tmp_path, [12, 66, 67], toy(), jobs=2, ray_address="local")}
+    assert {seed: m.outcome for seed, m in made.items()} == {
+        12: Outcome.MADE,
+        66: Outcome.FAILED,
+        67: Outcome.MADE,
+    }
+    assert "died" in made[66].problem
+    assert [pair.name for pair in read_pairs(tmp_path)] == ["000012", "000067"]

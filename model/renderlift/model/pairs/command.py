@@ -26,7 +26,9 @@ LARGE_BASES = "renderlift.model.bases.propagation:load"
 DESCRIBE_EVERY_S = 120.0  # so that one may look before the night is over
 
 
-def truth_pairs(dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: int, talk: Talk) -> bool:
+def truth_pairs(
+    dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: int, talk: Talk, ray_address: str = ""
+) -> bool:
     """Make scenes, with progress; keep the card and the contact sheet up to date.
 
     Returns:
@@ -38,7 +40,7 @@ def truth_pairs(dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: in
     counted: Counter[Outcome] = Counter()
     described_s = time.monotonic()
     talk.progress("scenes", 0, len(seeds))
-    for made in make_pairs(dataset, seeds, recipe, jobs=jobs):
+    for made in make_pairs(dataset, seeds, recipe, jobs=jobs, ray_address=ray_address):
         counted[made.outcome] += 1
         _tell(made, talk)
         talk.progress("scenes", counted.total(), len(seeds), text=_counts(counted))

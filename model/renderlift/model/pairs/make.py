@@ -17,7 +17,7 @@ from renderlift.model.pairs.dataset import Picture, part_of
 from renderlift.model.pairs.find import find
 from renderlift.model.pairs.ledger import open_dataset
 from renderlift.model.pairs.scene_folder import Outcome, under_construction, write_scene
-from renderlift.model.pairs.workers import DIED, in_processes
+from renderlift.model.pairs.workers import DIED, in_processes, on_cluster
 
 OUR_SCENES = "renderlift.engine.pairs:make"
 LAST_SEED = 999_999
@@ -86,8 +86,13 @@ def share_of(seeds: Sequence[int], shard: str) -> list[int]:
     return list(seeds[int(number) - 1 :: int(count)])
 
 
-def make_pairs(dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: int = 1) -> Generator[Made]:
+def make_pairs(
+    dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: int = 1, ray_address: str = ""
+) -> Generator[Made]:
     """Make what is not there yet of these scenes; each is told when it is done.
+
+    Args:
+        ray_address: of a Ray cluster that does the jobs, where all see the dataset's folder; empty: this machine.
 
     Raises:
         SetupError: something is missing that every scene needs.
@@ -96,7 +101,10 @@ def make_pairs(dataset: Path, seeds: Sequence[int], recipe: Recipe, *, jobs: int
     open_dataset(dataset, kind="truth pairs", recipe=_comparable(recipe))
     wanted = [seed for seed in seeds if not (dataset / f"{seed:06d}").exists()]
     yield from (Made(seed, Outcome.THERE) for seed in sorted(set(seeds) - set(wanted)))
-    with closing(in_processes(partial(make_scene, dataset, recipe), wanted, jobs)) as results:
+    # Other machines have other working folders.
+    work = partial(make_scene, dataset.resolve() if ray_address else dataset, recipe)
+    working = on_cluster(work, wanted, jobs, ray_address) if ray_address else in_processes(work, wanted, jobs)
+    with closing(working) as results:
         for seed, made in results:
             if made is DIED:
                 yield Made(

@@ -5,8 +5,11 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
+
+from renderlift.bridge.cluster import Cluster, crew_of
 
 Work = Callable[[int], Any]
 DIED = None  # result of a piece whose process died
@@ -42,6 +45,24 @@ def in_processes(work: Work, numbers: Iterable[int], jobs: int) -> Generator[tup
     finally:
         for worker in workers:
             worker.end()
+
+
+def on_cluster(work: Work, numbers: Iterable[int], jobs: int, address: str) -> Generator[tuple[int, Any]]:
+    """As `in_processes`, on the machines of a Ray cluster.
+
+    Args:
+        address: of the cluster, as `ray.init` takes it.
+
+    Raises:
+        SetupError: Ray is not installed, or there is no cluster.
+    """
+    with crew_of(partial(_same, work), Cluster(jobs, address, gpus=False)) as crew:
+        yield from crew.work(deque(numbers), lifetime=PIECES_PER_PROCESS)
+
+
+def _same(work: Work) -> Work:
+    """There is nothing to open."""
+    return work
 
 
 class _Worker:

@@ -1,0 +1,148 @@
+"""One loaded base for all renders that stand on it, whatever their adapters: the adapter is swapped, not the base.
+
+An adapter whose layers and ranks are those of the one that is in takes its place in the very tensors (peft's hot
+swap), so compiled blocks stay compiled; any other one is taken out and the new one put in. Either way the weights
+are those of a fresh load, and so are the pictures.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Hashable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from peft.utils.hotswap import prepare_model_for_compiled_hotswap
+from safetensors import safe_open
+
+from renderlift.model.bases.adapters import load_adapter
+from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
+
+Layout = Mapping[str, tuple[int, ...]]  # names and shapes of an adapter's tensors
+_PLAIN = "transformer."  # how names begin that go in as they are
+
+
+@dataclass(frozen=True)
+class Worn:
+    """The adapter that is in a base."""
+
+    file: Path
+    changed_ns: int
+    name: str  # that peft knows it by: the task of the first one that was in its place
+    scale: float
+    facts: AdapterFacts
+    layout: Layout
+
+
+class SharedBase:
+    """A pipeline and the adapter in it; one render at a time uses it."""
+
+    def __init__(self, pipeline: object, facts: BaseFacts, *, compiles: bool = False) -> None:
+        self.pipeline = pipeline
+        self._compiles = compiles
+        self.settled = False  # on its device, compiled if that is wanted
+        self._opened: Any = pipeline
+        self._facts = facts
+        self._worn: Worn | None = None
+        self._busy = threading.RLock()
+
+    @contextmanager
+    def wearing(self, adapter: Path | None, scale: float) -> Generator[AdapterFacts | None]:
+        """The base with this adapter, for as long as the block lasts; gives what the adapter's file says of itself.
+
+        Raises:
+            SetupError: no adapter there, or one for another base.
+        """
+        with self._busy:
+            yield self._wear(adapter, scale)
+
+    def _wear(self, adapter: Path | None, scale: float) -> AdapterFacts | None:
+        if adapter is None:
+            if self._worn:
+                self._opened.unload_lora_weights()
+            self._worn = None
+            return None
+        file = adapter_file(adapter)
+        changed_ns = file.stat().st_mtime_ns
+        worn = self._worn
+        if worn and (worn.file, worn.changed_ns) == (file, changed_ns):
+            if worn.scale != scale:
+                self._opened.set_adapters(worn.name, scale)
+                self._worn = replace(worn, scale=scale)
+            return worn.facts
+        layout = layout_of(file)
+        facts = self._swapped(worn, file, layout, scale) if worn else None
+        if facts is None:
+            self._worn = None
+            if worn:
+                self._opened.unload_lora_weights()
+            facts = load_adapter(self._opened, self._facts, file, scale)
+            worn = None
+            if self._compiles:
+                # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
+                denoiser = self._opened.transformer
+                prepare_model_for_compiled_hotswap(denoiser, config=denoiser.peft_config, target_rank=None)
+        self._worn = Worn(file, changed_ns, worn.name if worn else facts.task, scale, facts, layout)
+        return facts
+
+    def _swapped(self, worn: Worn, file: Path, layout: Layout, scale: float) -> AdapterFacts | None:
+        """Put an adapter in the place of the one that is in; None where it does not fit there."""
+        facts = read_facts(file)
+        alike = facts.base == worn.facts.base and not getattr(self._opened, "transformer_2", None)
+        if not (alike and layout == worn.layout and all(key.startswith(_PLAIN) for key in layout)):
+            return None
+        self._opened.load_lora_weights(
+            str(file.parent),
+            weight_name=file.name,
+            adapter_name=worn.name,
+            hotswap=True,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        if scale != 1 and self._compiles:
+            for scales in (getattr(module, "scaling", {}) for module in self._opened.transformer.modules()):
+                scales.get(worn.name, torch.tensor(1.0)).mul_(scale)
+        elif scale != 1:
+            self._opened.set_adapters(worn.name, scale)
+        return facts
+
+
+_open: WeakValueDictionary[Hashable, SharedBase] = WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def shared(
+    key: Hashable,
+    folder: Path,
+    facts: BaseFacts,
+    adapter: Path | None,
+    open_it: Callable[[], object],
+    *,
+    compiles: bool,
+) -> SharedBase:
+    """The base that is open under this key for another render, or a newly opened one.
+
+    Args:
+        key: all that it depends on beside the files of `folder`.
+        compiles: its blocks are compiled, so only adapters of one layout can share it.
+    """
+    if compiles:
+        key = key, adapter and tuple(layout_of(adapter_file(adapter)).items())
+    stamp = tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*/*.safetensors")))
+    with _opening:
+        base = _open.get((key, folder, stamp))
+        if base is None:
+            base = _open[(key, folder, stamp)] = SharedBase(open_it(), facts, compiles=compiles)
+        return base
+
+
+def layout_of(file: Path) -> Layout:
+    """Raises:
+    SetupError: it cannot be read.
+    """
+    read_facts(file)  # which says what is wrong with it
+    with safe_open(file, "pt") as tensors:
+        return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
