@@ -257,6 +257,41 @@ def test_a_service_that_is_stopped_ends_in_order(tmp_path: Path, number: signal.
     assert served == {"rendered": 0, "failed": 0, "left_out": 0}
 
 
+SIZED_RENDERER = """
+import pathlib
+
+def load(*, prompt=""):
+    def render(clip):
+        with pathlib.Path("clips.txt").open("a") as file:
+            goes_on = clip.before is not None
+            file.write(f"{prompt}: {len(clip)} frames, {clip.shared} shared, {goes_on}\\n")
+        return clip.channels["rgb"]
+    render.clip_size = 15, 4
+    render.preview_size = 5, 1
+    return render
+"""
+
+
+def test_a_service_takes_every_option_and_cuts_clips_as_its_renderer_likes_them(
+    recording: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sized_look.py").write_text(SIZED_RENDERER)
+    asked = ("--render", "sized_look:load", "--prompt", "dusk", "--record", "copy", "--once", "--json")
+    with started("serve", "--endpoint", ANY_PORT, *asked, cwd=tmp_path) as process:
+        endpoint = next_event(process.stdout, "listening")["endpoint"]
+        next_event(process.stdout, "ready")
+        told = run("play", recording, "--endpoint", endpoint, "--mode", "capture", "--speed", "inf")
+        assert told.exit_code == 0, told.stderr
+        assert next_event(process.stdout, "served")["served"]["rendered"] == 40
+        assert process.wait(20) == 0
+    assert (tmp_path / "clips.txt").read_text().splitlines() == [
+        "dusk: 15 frames, 0 shared, False",
+        "dusk: 15 frames, 4 shared, True",
+        "dusk: 15 frames, 4 shared, True",
+        "dusk: 7 frames, 4 shared, True",
+    ]
+
+
 def test_a_taken_address_is_an_error_that_names_the_option() -> None:
     with started("serve", "--endpoint", ANY_PORT, "--render", "identity", "--json") as process:
         endpoint = next_event(process.stdout, "listening")["endpoint"]

@@ -135,12 +135,7 @@ def serve(
                 receiver, lift, service, events=events, stop=stop, recorder=recorder, films=films
             )
         files = films.paths if films else []
-        events.tell(
-            "served",
-            _served_text(served.rendered, served.failed, served.left_out, record),
-            served=served,
-            films=files,
-        )
+        events.tell("served", served.text(record), served=served, films=files)
         if served.failed or served.left_out:
             raise typer.Exit(LOSSY)
 
@@ -416,19 +411,6 @@ def doctor(
         tell_bases(events, base=base, gpu_memory_gb=gpu_memory)
         if any(finding.state == "fail" for finding in findings):
             raise typer.Exit(FAILED)
-
-
-def _served_text(rendered: int, failed: int, left_out: int, recording: Path | None) -> str:
-    if not (rendered or failed or left_out):
-        return "Stopped; no frames were captured."
-    text = f"{rendered} captured frames lifted"
-    if failed:
-        text += f", {failed} failed"
-    if left_out and recording:
-        text += f", {left_out} left out: lift them with `renderlift enhance {recording} -o NAME.mp4`"
-    elif left_out:
-        text += f", {left_out} left out"
-    return text + "."
 
 
 def main() -> None:

@@ -1,13 +1,10 @@
 """The thread that owns an engine's socket: it keeps a connection to the bridge, and the game loop free of it.
 
-What it shares with the `Publisher` are the `Books`. docs/protocol.md is the authority on the bytes.
+What it shares with the `Publisher` are the `Books` (books.py). docs/protocol.md is the authority on the bytes.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -15,6 +12,7 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
+from renderlift.bridge.books import Books, Result
 from renderlift.bridge.connection import HEARTBEAT_S, LIVENESS_S, Curve, Doorbell, set_options
 from renderlift.bridge.errors import ProtocolError, RenderliftError, TransportError, VersionError
 from renderlift.bridge.outbox import Outbox, Outgoing
@@ -32,7 +30,6 @@ from renderlift.bridge.wire import (
     FrameHeader,
     Heartbeat,
     Hello,
-    IdRow,
     Message,
     Mode,
     Nack,
@@ -50,55 +47,10 @@ _log = logging.getLogger(__name__)
 
 MAX_RING_BYTES = 1 << 30
 SLOTS_PER_CAMERA = 4  # two under way, one being read, one being written
-MAX_REMEMBERED_FRAMES = 4096  # whose time of publishing is kept for the latency of their result
 _REOPEN_S = 0.2  # between two attempts to connect
 _REFUSED_S = 2.0  # until hello is tried again after a refusal
 _OBJECTION_S = 0.5  # and after a message the bridge did not like
 _REFUSALS = ("version", "channel_mismatch", "session_taken", "full")
-
-
-@dataclass(frozen=True)
-class Result:
-    """A rendered picture that came back."""
-
-    camera_name: str
-    index: int  # of the frame it was made from
-    picture: NDArray[np.uint8]  # (H, W, 3) sRGB
-    latency_ms: float  # from publish to arrival
-    timings_ms: Mapping[str, float] = field(default_factory=lambda: {})  # where the bridge says it went
-
-
-class Books:
-    """What the game loop and the connection's thread share; `changed` guards all of it."""
-
-    def __init__(self, endpoint: str, mode: Mode, cameras: Sequence[str], names: tuple[IdRow, ...]) -> None:
-        self.changed = threading.Condition()
-        self.outboxes = {name: Outbox(name, mode) for name in cameras}
-        self.names = names
-        self.names_changed = False
-        self.credits = 1
-        self.welcomed = False
-        self.ring_in_use = False
-        self.refusal: RenderliftError | None = None
-        self.problem = f"no bridge has answered at {endpoint} yet"
-        self.results: dict[str, Result] = {}
-        self.result_count = 0
-        self.latency_ms: float | None = None
-        self.published_s: dict[tuple[str, int], float] = {}
-        self.close_by_s: float | None = None
-        self.closed_clean = False
-
-    @property
-    def unsettled(self) -> int:
-        return sum(outbox.unsettled for outbox in self.outboxes.values())
-
-    def note_published(self, camera: str, index: int) -> None:
-        self.published_s[camera, index] = time.monotonic()
-        if len(self.published_s) > MAX_REMEMBERED_FRAMES:
-            self.published_s.pop(next(iter(self.published_s)))
-
-    def why_waiting(self) -> str:
-        return self.problem or f"the bridge has not acknowledged the last {self.credits} frames yet"
 
 
 class Dialer:

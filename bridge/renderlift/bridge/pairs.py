@@ -84,8 +84,9 @@ def _refuse_idle(asked: Mapping[str, Any], renderer: RendererOptions) -> None:
     """Raises SetupError if nothing that is asked for knows the renderer's options."""
     if _paints(asked["anchors"]) or (asked["propagate"] == "flow" and _paints(asked["lift"])):
         return  # a renderer, which is held against them when it is loaded
-    if Path(asked["propagate"]).is_dir():
-        refuse_unknown("a base that propagates", load_function(_PROPAGATION, "load", extra="model"), renderer)
+    if Path(asked["propagate"]).is_dir() and "base" not in renderer:
+        load = load_function(_PROPAGATION, "load", extra="model")
+        refuse_unknown("a base that propagates", load, {**renderer, "base": asked["propagate"]})
         return
     if renderer:
         raise SetupError(

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.connection import Curve, Doorbell, refuse_open_network
+from renderlift.bridge.desk import Desk, Peer
 from renderlift.bridge.errors import ChannelError, RenderliftError, TransportError
 from renderlift.bridge.frame import Array, Channel, Frame
 from renderlift.bridge.inbox import Arrival, Inbox
-from renderlift.bridge.listen import Desk, Listener, Peer
+from renderlift.bridge.listen import Listener
 from renderlift.bridge.pixels import CorruptError, check_slot_checksums, checksum
 from renderlift.bridge.wire import DEFAULT_ENDPOINT, ErrorMessage, Mode, Nack, NackReason, ResultHeader
 

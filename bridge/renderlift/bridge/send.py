@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from renderlift.bridge.books import Books, Result
 from renderlift.bridge.connection import Curve, Doorbell, host_id, refuse_open_network
-from renderlift.bridge.dial import Books, Dialer, Result
+from renderlift.bridge.dial import Dialer
 from renderlift.bridge.errors import ChannelError, TransportError
 from renderlift.bridge.frame import Channel, Frame, IdName, check_channels
 from renderlift.bridge.outbox import Outbox

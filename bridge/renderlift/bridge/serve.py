@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.backlog import Backlog
@@ -57,6 +58,19 @@ class Served:
     rendered: int
     failed: int  # the renderer failed on them
     left_out: int  # taken in, but not rendered before the service was stopped
+
+    def text(self, recording: Path | None) -> str:
+        """As a sentence, and how to lift what was left out of a recording."""
+        if not (self.rendered or self.failed or self.left_out):
+            return "Stopped; no frames were captured."
+        text = f"{self.rendered} captured frames lifted"
+        if self.failed:
+            text += f", {self.failed} failed"
+        if self.left_out and recording:
+            text += f", {self.left_out} left out: lift them with `renderlift enhance {recording} -o NAME.mp4`"
+        elif self.left_out:
+            text += f", {self.left_out} left out"
+        return text + "."
 
 
 def serve(

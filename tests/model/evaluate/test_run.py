@@ -241,6 +241,23 @@ def test_seams_are_measured_where_a_recording_is_longer_than_a_clip(tmp_path, st
     assert summary["render"].get("seam_ratio", 1) < 1.5  # what it has at the same places, if it moves at all
 
 
+def test_clips_are_cut_as_the_renderer_likes_them_and_go_on_from_each_other(tmp_path, studio):
+    with Recorder(tmp_path / "take1") as recorder:
+        for index in range(8):
+            recorder.write(frame(index))
+    load = studio.load
+
+    def sized(name, options):
+        render = load(name, options)
+        render.clip_size = 5, 2
+        return render
+
+    studio.load = sized
+    run(studio, tmp_path / "take1", tmp_path / "out", also=("drop=depth",))
+    assert [len(clip) for clip in studio.clips] == [5, 5] * 2
+    assert [len(clip.before.pictures) if clip.before else 0 for clip in studio.clips] == [0, 2] * 2
+
+
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [

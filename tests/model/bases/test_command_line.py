@@ -1,0 +1,101 @@
+"""Every option of renderers, typed on a command line, with a large base behind it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from renderlift.bridge import cli
+from renderlift.bridge.clip import Clip
+from renderlift.bridge.films import read_png
+from renderlift.bridge.frame import Channel
+from renderlift.bridge.record import Recorder
+
+Shot = Callable[..., Clip]
+
+
+@pytest.fixture
+def take(shot: Shot, tmp_path: Path) -> Clip:
+    """What tmp_path / "take" records."""
+    clip = shot(12)
+    with Recorder(tmp_path / "take") as recorder:
+        for frame in clip.frames:
+            recorder.write(frame)
+    return clip
+
+
+def enhance(tmp_path: Path, name: str, *words: object) -> Result:
+    arguments = ("enhance", tmp_path / "take", "-o", tmp_path / name, "--steps", 1, "--device", "cpu", *words)
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def pictures(folder: Path) -> np.ndarray:
+    return np.stack([read_png(path) for path in sorted(folder.glob("*.png"))])
+
+
+def test_ltx_2_takes_every_option_that_there_is(ltx2: Path, take: Clip, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    known = take.channels[Channel.RGB][0, ..., ::-1]
+    cv2.imwrite(str(tmp_path / "photos" / "000000.png"), known)
+    told = enhance(
+        tmp_path,
+        "out",
+        *("--base", ltx2, "--adapter", "none", "--adapter-scale", 0.5, "--seed", 3, "--lock", "--keep", "text=0.5"),
+        *(
+            "--working-size",
+            "64x48",
+            "--dtype",
+            "float32",
+            "--prompt",
+            "{scene} at dusk",
+            "--negative-prompt",
+            "rain",
+        ),
+        *("--guidance", 2, "--strength", 0.9, "--control", "depth", "--anchors", tmp_path / "photos"),
+        *("--preset", "plain", "--two-stages", "--window", 9),
+    )
+    assert told.exit_code == 0, told.output
+    assert pictures(tmp_path / "out").shape == (12, 32, 48, 3)
+
+
+@pytest.mark.parametrize("words", [("--strength", 0), ("--two-stages",), ("--lock",), ("--window", 5)])
+def test_what_is_typed_reaches_the_picture(
+    ltx2: Path, take: Clip, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    plain = enhance(tmp_path, "plain", "--base", ltx2, "--window", 9)
+    changed = enhance(
+        tmp_path, "changed", "--base", ltx2, *(() if "--window" in words else ("--window", 9)), *words
+    )
+    assert (plain.exit_code, changed.exit_code) == (0, 0), plain.output + changed.output
+    assert not np.array_equal(pictures(tmp_path / "plain"), pictures(tmp_path / "changed"))
+
+
+def test_what_a_base_cannot_take_is_said(cosmos: Path, take: Clip, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "000000.png"), take.channels[Channel.RGB][0])
+    told = enhance(tmp_path, "out", "--base", cosmos, "--anchors", tmp_path / "photos")
+    assert told.exit_code == 1
+    assert "takes no anchors" in told.stderr
+
+
+def test_options_of_pairs_reach_the_base_that_propagates(wan_vace: Path, take: Clip, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for index in range(12):
+        photo = take.channels[Channel.RGB][index, ..., ::-1]
+        cv2.imwrite(str(tmp_path / "photos" / f"{index:06d}.png"), photo)
+
+    def pairs(name: str, *words: object) -> Result:
+        made = ("--from", tmp_path / "take", "--anchors", tmp_path / "photos", "--propagate", wan_vace)
+        arguments = ("pairs", tmp_path / name, *made, "--length", 5, "--keep-all", "--device", "cpu", *words)
+        return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+    one, two = pairs("one", "--steps", 1, "--guidance", 1), pairs("two", "--steps", 2, "--guidance", 1)
+    assert (one.exit_code, two.exit_code) == (0, 0), one.output + two.output
+    between = [read_png(tmp_path / name / "000000/truth/000002.png") for name in ("one", "two")]
+    assert not np.array_equal(*between)
+    refused = pairs("three", "--two-stages")
+    assert refused.exit_code == 1
+    assert "does not know --two-stages" in refused.stderr
