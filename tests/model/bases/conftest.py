@@ -178,6 +178,32 @@ def wan_a14b(bases: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def wan_ti2v(bases: Path) -> Path:
+    """Wan 2.2 TI2V-5B: an autoencoder that packs more, and a time for each token."""
+    autoencoder = AutoencoderKLWan(
+        base_dim=4,
+        decoder_base_dim=4,
+        z_dim=16,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        is_residual=True,
+        in_channels=12,
+        out_channels=12,
+        patch_size=2,
+        scale_factor_spatial=16,
+    )
+    pipeline = WanPipeline(
+        transformer=wan_transformer(),
+        vae=autoencoder,
+        scheduler=flow_scheduler(),
+        expand_timesteps=True,
+        **wan_text(),
+    )
+    return save(pipeline, bases / "wan_ti2v")
+
+
+@pytest.fixture(scope="session")
 def wan_vace(bases: Path) -> Path:
     torch.manual_seed(0)
     transformer = WanVACETransformer3DModel(**wan_sizes(), vace_layers=[0], vace_in_channels=96)

@@ -227,3 +227,13 @@ def _refuse_future_format(dataset: Path) -> None:
         raise RecordingError(
             f"{path} says format {version}, this renderlift reads {FORMAT}", fix="Update renderlift."
         )
+
+
+def caption_of(folder: Path) -> str:
+    """What scene.json says of a scene in words, for bases that read text; empty where it says nothing."""
+    try:
+        facts = read_json(folder / "scene.json")
+    except RecordingError:
+        return ""
+    caption = facts.get("caption", "")
+    return caption if isinstance(caption, str) else ""

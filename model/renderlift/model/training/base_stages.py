@@ -27,14 +27,16 @@ from renderlift.model.packing import empty_context
 from renderlift.model.pairs import Pair, read_pair
 from renderlift.model.references import CHANNEL_OF
 from renderlift.model.render import load, load_base
-from renderlift.model.training.adapter import grid_of, spread, weights_of
+from renderlift.model.training.adapter import spread, weights_of
 from renderlift.model.training.dataset import Scene, cut, variants
 from renderlift.model.training.flow import flow_loss, noise_levels
+from renderlift.model.training.in_context import ltx2_grid, ltx2_velocity
 from renderlift.model.training.latents import Sizes
-from renderlift.model.training.plan import Grid
+from renderlift.model.training.plan import Grid, count
 from renderlift.model.training.pool import Pool, crop, mirror
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
+from renderlift.model.training.strip import decode
 
 CODE_CLIPS = 24  # scenes that the linear start is fitted to
 LOCK_CROP = (192, 256)
@@ -57,13 +59,14 @@ def open_stage(recipe: Recipe, device: torch.device) -> Work:
     """
     if recipe.task == "autoencoder":
         autoencoder = open_autoencoder(recipe, device)
-        return Work(autoencoder, _grid(autoencoder), lambda stage: train_autoencoder(stage, autoencoder))
+        return Work(count(autoencoder), _grid(autoencoder), lambda stage: train_autoencoder(stage, autoencoder))
     if recipe.task == "transformer":
         pipeline = open_pipeline_to_train(recipe, device)
-        return Work(pipeline.transformer, grid_of(pipeline), lambda stage: train_transformer(stage, pipeline))
+        grid = ltx2_grid(pipeline.vae, pipeline.transformer)
+        return Work(count(pipeline.transformer), grid, lambda stage: train_transformer(stage, pipeline))
     torch.manual_seed(recipe.seed)
     lock = GeometryLock().to(device)
-    return Work(lock, Grid(1, 1, 1, 0), lambda stage: train_lock(stage, lock))
+    return Work(count(lock), Grid(1, 1, 1, 0), lambda stage: train_lock(stage, lock))
 
 
 def open_autoencoder(recipe: Recipe, device: torch.device) -> AutoencoderKLLTX2Video:
@@ -141,7 +144,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         sampled_steps=recipe.sampled_steps,
         sampled_share=recipe.sampled_share,
     )
-    weights = weights_of(pipeline, latents, recipe, device)
+    weights = weights_of(lambda values: decode(pipeline.vae, values), latents, recipe, device)
     shares = torch.tensor([share for *_, share in TASKS])
 
     def loss(_: int) -> Tensor:
@@ -151,7 +154,8 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         references = [batch[shown]] if shown in batch else []
         sigma = levels.draw(recipe.batch)
         context = empty_context(pipeline)
-        return flow_loss(transformer, context, batch[wanted], references, sigma, weights=weights)
+        velocity = ltx2_velocity(transformer, {"video": context.video, "audio": context.audio})
+        return flow_loss(velocity, batch[wanted], references, sigma, weights=weights)
 
     fitted = stage.fit(nn.ModuleDict({"transformer": transformer, "connectors": pipeline.connectors}), loss)
     if stage.team.leads:
@@ -159,7 +163,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
     output, device_name = str(stage.output), str(device)
     return Outcome(
         fitted,
-        lambda: {"the base": load(base=output, adapter="none", lock=False, device=device_name)},
+        {"the base": lambda: load(base=output, adapter="none", lock=False, device=device_name)},
     )
 
 
@@ -191,7 +195,7 @@ def train_lock(stage: Stage, lock: GeometryLock) -> Outcome:
     def locked(clip: Any) -> Any:
         return to_video(apply_lock(lock, lock_buffers(clip), to_pixels(painter(clip))))
 
-    return Outcome(fitted, lambda: {"painted": painter, "painted, through this lock": locked})
+    return Outcome(fitted, {"painted": lambda: painter, "painted, through this lock": lambda: locked})
 
 
 def _save_pipeline(pipeline: LTX2InContextPipeline, folder: Path) -> None:

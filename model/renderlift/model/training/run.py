@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.render import EMBEDDED_PIXELS
+from renderlift.model.presets import gpu_memory_bytes
 from renderlift.model.training.adapter import open_adapter
 from renderlift.model.training.base_stages import open_stage
 from renderlift.model.training.card import HEADER, Facts, table_rows, write_card
@@ -69,8 +69,8 @@ def train(
     _refuse_other_recipe(output, recipe, restart=restart)
     work = (open_stage if recipe.task in BASE_STAGES else open_adapter)(recipe, team.device)
     found = survey(dataset, held_out, recipe, work.grid.temporal_ratio)
-    sizes = choose_sizes(found, recipe, recipe.working_pixels or EMBEDDED_PIXELS, work.grid)
-    plan = make_plan(found, recipe, sizes, work.grid, work.module)
+    sizes = choose_sizes(found, recipe, work.grid, work.pixels, stretches=work.stretches)
+    plan = make_plan(found, recipe, sizes, work.grid, work.counts, gpu_memory_bytes(team.device))
     _tell_plan(plan, recipe, found, output, talk, restart=restart)
     if dry_run:
         return True
@@ -79,7 +79,8 @@ def train(
     team.wait()
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(output / "training", recipe, talk)) if team.leads else None
-        stage = Stage(recipe, found, sizes, output, cache or dataset / ".latents", team, journal, talk, stop)
+        kept = cache or dataset / ".latents"
+        stage = Stage(recipe, found, sizes, output, kept, team, journal, talk, stop, plan.memory)
         outcome = work.run(stage)
     if not outcome.fitted.done:
         step, _ = checkpoint_facts(stage.checkpoint)
@@ -106,7 +107,7 @@ def _tell_plan(plan: Plan, recipe: Recipe, found: Survey, output: Path, talk: Ta
 def _report(stage: Stage, facts: Facts, outcome: Outcome) -> None:
     """Measure on the held-out scenes, and write card, table and pictures."""
     output, recipe = stage.output, stage.recipe
-    renders = outcome.renders() if stage.found.held_out else {}
+    renders = outcome.renders if stage.found.held_out else {}
     result = (
         measure_renders(renders, stage.found.held_out, recipe, stage.talk, stop=stage.stop)
         if renders
