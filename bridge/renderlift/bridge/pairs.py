@@ -10,6 +10,7 @@ from renderlift.bridge.events import Events
 from renderlift.bridge.renderer import load_renderer
 
 _MAKE, _COMMAND = "renderlift.model.pairs.make", "renderlift.model.pairs.command"
+_COLUMNS = "renderlift.model.pairs.columns"
 
 
 def truth_pairs(
@@ -69,3 +70,12 @@ def anchored_pairs(
         return load_renderer(name, renderer if name != "identity" else {})
 
     return bool(make(dataset, recording, request, load, talk=events))
+
+
+def export_pairs(dataset: Path, folder: Path, *, events: Events) -> bool:
+    """Write a dataset as videos with ltx-trainer's columns. Gives whether any came of it.
+
+    Raises:
+        RecordingError: no dataset there, a damaged scene, or a full disk.
+    """
+    return bool(load_function(_COLUMNS, "export_pairs", extra="train")(dataset, folder, talk=events))

@@ -21,7 +21,7 @@ from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.pairs.scene_folder import write_scene
-from renderlift.model.render import load_base
+from renderlift.model.render import load, load_base
 from renderlift.model.training import adapter as training
 from renderlift.model.training import parts, text
 from renderlift.model.training.bench import Bench
@@ -243,3 +243,19 @@ def test_a_scene_is_told_its_caption_else_the_prompt_else_what_the_engine_names(
     assert text.prompt_of(dataset / "000001", recipe) == "a car with a tree"
     assert "column" in text.prompt_of(dataset / "000000", recipe)
     assert text.prompt_of(dataset / "000000", training.Recipe(prompt="at dusk")) == "at dusk"
+
+
+@pytest.mark.parametrize("name", ["ltx2", "wan_a14b"])
+def test_little_memory_trains_the_same_kind_of_adapter(
+    name: str, dataset: Path, given: dict[str, Any], shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    losses = Losses()
+    assert train(tmp_path / "low", dataset, base=str(folder), memory="low", talk=losses, **given)
+    assert all(0 < loss < 100 for loss in losses.of.values())
+    clip = shot(5, 32, 64)
+    asked: dict[str, Any] = {"steps": 4, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    videos = [load(base=str(folder), adapter=adapter, **asked)(clip) for adapter in (str(tmp_path / "low"), "none")]
+    assert not np.array_equal(*videos)
+    for expert in tmp_path.glob("low/*.safetensors"):
+        assert all(t.any() for key, t in load_file(expert).items() if "lora_B" in key)

@@ -21,6 +21,7 @@ from renderlift.model.training.bench import (
     expert_of_step,
     experts_turns,
     open_bench,
+    owned,
     save_adapter,
 )
 from renderlift.model.training.flow import NoiseLevels, drop_references, flow_loss, sample
@@ -31,6 +32,7 @@ from renderlift.model.training.parts import load_part, skeleton
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
 from renderlift.model.training.strip import channel_weights, save_strip, strip
+from renderlift.model.training.team import in_turn
 from renderlift.model.training.text import Texts, encode_texts
 
 WEIGHED = 3  # clips that latent channels are weighed on
@@ -64,7 +66,7 @@ def open_adapter(recipe: Recipe, device: torch.device) -> Work:
 def train_adapter(stage: Stage, base: tuple[Path, BaseFacts], kind: InContext, dtype: torch.dtype) -> Outcome:
     """Train until the budget is spent or `stage.stop` says so; writes the adapter to the output folder."""
     recipe, place = stage.recipe, (stage.team.device, dtype)
-    autoencoder = load_part(base[0], "vae", dtype).to(stage.team.device)
+    autoencoder = owned(load_part(base[0], "vae", dtype)).to(stage.team.device)
     if stage.memory == "low":
         autoencoder.enable_tiling()
     latents, shown = stage.encode(autoencoder, kind.encode)
@@ -99,12 +101,7 @@ def _texts(stage: Stage, base: tuple[Path, BaseFacts], kind: InContext, dtype: t
         place = (stage.team.device, dtype)
         return encode_texts(scenes, stage.recipe, base, kind, denoiser, stage.cache, place, tell=_told(stage))
 
-    if not stage.team.leads:
-        stage.team.wait()
-        return encoded()
-    texts = encoded()
-    stage.team.wait()
-    return texts
+    return in_turn(stage.team, encoded)
 
 
 def _told(stage: Stage) -> Callable[[str], None]:

@@ -5,6 +5,7 @@ trains the one that its noise levels belong to.
 """
 
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +115,7 @@ def open_bench(
     low = memory == "low"
     denoisers: dict[str, nn.Module] = {}
     for part in floors:
-        denoiser = load_part(folder, part, dtype)
-        _own(denoiser)
+        denoiser = owned(load_part(folder, part, dtype))
         if low and is_quantisable():
             _quantise(denoiser)
         denoisers[part] = denoiser if low and len(floors) > 1 else denoiser.to(device)
@@ -126,6 +126,14 @@ def open_bench(
     return Bench(
         kind, autoencoder, denoisers, tuple(floors.values()), scheduler, device, dtype == torch.bfloat16, low
     )
+
+
+def owned(module: nn.Module) -> nn.Module:
+    """A module just loaded, with its weights copied out of the mapped file: a long training must survive that
+    file being replaced."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()
+    return module
 
 
 def experts_turns(bench: Bench, levels: NoiseLevels) -> list[float]:
@@ -158,18 +166,15 @@ def save_adapter(bench: Bench, folder: Path, recipe: Recipe, base: BaseFacts) ->
 
 
 def _attach(denoiser: Any, recipe: Recipe, device: torch.device, *, checkpointing: bool) -> None:
-    lora.attach(denoiser, rank=recipe.rank, alpha=recipe.alpha, name=ADAPTER)
+    with warnings.catch_warnings():
+        # Said of int8 weights: an adapter could not be merged into them, which nobody wants here.
+        warnings.filterwarnings("ignore", ".*get_apply_tensor_subclass")
+        lora.attach(denoiser, rank=recipe.rank, alpha=recipe.alpha, name=ADAPTER)
     for parameter in denoiser.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(device).float()  # small steps vanish in bf16
     if checkpointing:
         denoiser.enable_gradient_checkpointing()
-
-
-def _own(module: nn.Module) -> None:
-    """Loaded weights are a mapped file; a long training must survive that file being replaced."""
-    for parameter in module.parameters():
-        parameter.data = parameter.data.clone()
 
 
 def _quantise(denoiser: nn.Module) -> None:

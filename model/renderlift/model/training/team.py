@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.device import pick_device
+
+Found = TypeVar("Found")
 
 
 def _same(values: Tensor) -> Tensor:
@@ -66,6 +68,16 @@ def join_team(device: str) -> Team:
         mean,
         accelerator.wait_for_everyone,
     )
+
+
+def in_turn(team: Team, work: Callable[[], Found]) -> Found:
+    """What the process that leads writes first, and the others then find: each does `work`."""
+    if not team.leads:
+        team.wait()
+    done = work()
+    if team.leads:
+        team.wait()
+    return done
 
 
 def share_step(team: Team, parameters: Sequence[Tensor], facts: Sequence[float]) -> list[float]:
