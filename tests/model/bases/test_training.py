@@ -1,5 +1,6 @@
 """`renderlift train` on every base that takes adapters: ten steps, resumed, saved, the same picture elsewhere."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -213,6 +214,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_loaded(
         train(tmp_path / "out", dataset, base=str(base), **given)
     assert not loaded
     assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_needs_no_weights(base: Path, dataset: Path, given: dict[str, Any], tmp_path: Path) -> None:
+    # A large base may still be on its way from the hub, and its 40 GB say nothing that its config files do not.
+    bare = shutil.copytree(base, tmp_path / base.name, ignore=shutil.ignore_patterns("*.safetensors"))
+    assert train(tmp_path / "out", dataset, base=str(bare), dry_run=True, **given)
 
 
 @pytest.mark.parametrize(("name", "said"), [("cosmos", "takes no adapters"), ("wan_vace", "control video")])

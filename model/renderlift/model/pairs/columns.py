@@ -85,7 +85,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
             rows = json.loads(text)
     except (OSError, ValueError) as problem:
         raise RecordingError(f"cannot read {file}: {problem}", fix="Name a JSON, JSONL or CSV file.") from problem
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in cast(list[Any], rows)):
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise RecordingError(f"{file} holds no rows", fix="Write a list of objects, one for each pair of videos.")
     return cast(list[dict[str, Any]], rows)
 

@@ -128,7 +128,7 @@ def open_bench(
     )
 
 
-def owned(module: nn.Module) -> nn.Module:
+def owned(module: Any) -> Any:
     """A module just loaded, with its weights copied out of the mapped file: a long training must survive that
     file being replaced."""
     for parameter in module.parameters():
