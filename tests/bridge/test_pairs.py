@@ -106,3 +106,15 @@ def test_the_path_tracer_wants_to_know_the_scene(tmp_path: Path, recording: Path
 def test_no_recording_is_an_error(tmp_path: Path) -> None:
     result = run(tmp_path / "d", "--from", tmp_path / "nowhere")
     assert result.exit_code == 1 and "nowhere" in result.output
+
+
+def test_a_dataset_is_exported_for_other_trainers(tmp_path: Path, maker: str) -> None:
+    run(tmp_path / "d", "--seeds", "1:3", "--maker", maker, "--size", "32x16", "--frames", 2)
+    result = run(tmp_path / "d", "--export", tmp_path / "videos", "--json")
+    assert result.exit_code == 0, result.output
+    told = last_event(result)
+    assert (told["event"], told["pairs"]) == ("exported", 2)
+    rows = json.loads(Path(told["file"]).read_text())
+    assert all((tmp_path / "videos" / row[name]).is_file() for row in rows for name in ("video", "reference_video"))
+    both = run(tmp_path / "d", "--export", tmp_path / "videos", "--seeds", "1:3")
+    assert both.exit_code == 2

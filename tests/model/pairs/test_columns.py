@@ -77,8 +77,8 @@ def test_older_column_names_and_csv_are_read(tmp_path: Path) -> None:
         write_video(tmp_path / f"{name}.mp4", 5)
     with (tmp_path / "mine.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["caption", "media_path", "ref_media_path"])
-        rows.writerow(["a car, parked", "clip.mp4", "seen.mp4"])
+        rows.writerow(["caption", "media_path", "ref_media_path", "scene"])
+        rows.writerow(["a car, parked", "clip.mp4", "seen.mp4", "car park"])
     folder = as_scenes(tmp_path / "mine.csv", tmp_path / "cache") / "000000"
     assert caption_of(folder) == "a car, parked"
     assert next(iter(read_pair(folder))).whole

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,7 @@ VIDEO = ("video", "media_path")
 REFERENCE = ("reference_video", "ref_media_path", "reference_path")
 CAPTION = "caption"
 SCENE = "scene"
+SCENE_NUMBER = re.compile(r"\d{1,6}")  # others may have a column of that name
 EXPORTED_FRAMES = 257  # of a video, at most
 FPS = 24
 
@@ -60,7 +62,8 @@ def as_scenes(dataset: Path, cache: Path) -> Path:
     taken: set[int] = set()
     for place, row in enumerate(read_rows(file)):
         video, reference = (_file_of(file, place, row, names) for names in (VIDEO, REFERENCE))
-        number = int(str(row.get(SCENE) or place))
+        said = str(row.get(SCENE) or "")
+        number = int(said) if SCENE_NUMBER.fullmatch(said) else place
         while number in taken:
             number += 1
         taken.add(number)
