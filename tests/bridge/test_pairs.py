@@ -126,3 +126,15 @@ def test_options_of_renderers_where_nothing_paints_are_refused(tmp_path: Path, r
     photos = run(tmp_path / "d", "--from", recording, "--anchors", tmp_path / "photos", "--steps", 3)
     assert photos.exit_code == 1 and "--steps=3 would have no effect" in photos.output
     assert run(tmp_path / "d", "--seeds", "1", "--maker", maker, "--steps", 3).exit_code == 2
+
+
+def test_a_dataset_is_exported_for_other_trainers(tmp_path: Path, maker: str) -> None:
+    run(tmp_path / "d", "--seeds", "1:3", "--maker", maker, "--size", "32x16", "--frames", 2)
+    result = run(tmp_path / "d", "--export", tmp_path / "videos", "--json")
+    assert result.exit_code == 0, result.output
+    told = last_event(result)
+    assert (told["event"], told["pairs"]) == ("exported", 2)
+    rows = json.loads(Path(told["file"]).read_text())
+    assert all((tmp_path / "videos" / row[name]).is_file() for row in rows for name in ("video", "reference_video"))
+    both = run(tmp_path / "d", "--export", tmp_path / "videos", "--seeds", "1:3")
+    assert both.exit_code == 2

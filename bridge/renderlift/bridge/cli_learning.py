@@ -23,6 +23,10 @@ def pairs(
     recording: Annotated[
         Path | None, typer.Option("--from", help="Or: make pairs of this recording, or of a dataset's.")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Or: write it as videos with ltx-trainer's columns.", metavar="FOLDER"),
+    ] = None,
     frames: Annotated[int, of_scenes(min=1, help="Frames of a scene.")] = 5,
     size: Size = "448x256",
     samples: Annotated[int, typer.Option(min=1, help="Light paths per pixel of a photo.")] = 8,
@@ -70,20 +74,24 @@ def pairs(
     With --from: photos of the first and last frame of each clip of a recording, carried over the frames
     between, measured, and kept or rejected.
 
+    With --export: what is there, as videos for other trainers. `renderlift train` reads such folders too.
+
     Interrupted or killed, the same command goes on where it stopped.
 
         renderlift pairs dataset --seeds 0:200,900000:900024 --jobs 2
 
         renderlift pairs dataset2 --from take1 --anchors photos
     """
-    if (seeds is None) == (recording is None):
-        raise typer.BadParameter("one of --seeds and --from is needed")
+    if sum(asked is not None for asked in (seeds, recording, export)) != 1:
+        raise typer.BadParameter("one of --seeds, --from and --export is needed")
     if renderer and recording is None:
         raise typer.BadParameter(f"{' '.join(as_words(renderer))}: scenes of ours are not rendered by a model")
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
-        from renderlift.bridge.pairs import anchored_pairs, truth_pairs
+        from renderlift.bridge.pairs import anchored_pairs, export_pairs, truth_pairs
 
-        if recording is not None:
+        if export is not None:
+            done = export_pairs(dataset, export, events=events)
+        elif recording is not None:
             asked = {
                 "anchors": anchors,
                 "propagate": propagate,
@@ -127,7 +135,8 @@ def train(
         typer.Argument(help="lift, forward, inverse, or a name of your own.", show_default=False),
     ] = None,
     pairs: Annotated[
-        Path | None, typer.Option(help="Dataset, as `renderlift pairs` makes them.", metavar="DATASET")
+        Path | None,
+        typer.Option(help="Of `renderlift pairs`, or videos with ltx-trainer's columns.", metavar="DATASET"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the adapter; going on if it is there.")

@@ -11,6 +11,7 @@ from renderlift.bridge.renderer import load_renderer, refuse_unknown
 from renderlift.bridge.renderer_options import RendererOptions, as_words
 
 _MAKE, _COMMAND = "renderlift.model.pairs.make", "renderlift.model.pairs.command"
+_COLUMNS = "renderlift.model.pairs.columns"
 _PROPAGATION = "renderlift.model.bases.propagation"
 
 
@@ -97,3 +98,12 @@ def _refuse_idle(asked: Mapping[str, Any], renderer: RendererOptions) -> None:
 
 def _paints(name: str) -> bool:
     return name not in ("path_tracer", "identity") and not Path(name).is_dir()
+
+
+def export_pairs(dataset: Path, folder: Path, *, events: Events) -> bool:
+    """Write a dataset as videos with ltx-trainer's columns. Gives whether any came of it.
+
+    Raises:
+        RecordingError: no dataset there, a damaged scene, or a full disk.
+    """
+    return bool(load_function(_COLUMNS, "export_pairs", extra="train")(dataset, folder, talk=events))

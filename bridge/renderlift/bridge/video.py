@@ -6,6 +6,7 @@ encoding again.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -176,6 +177,28 @@ def read_video(path: Path | str) -> Iterator[Picture]:
                 yield frame.to_ndarray(format="rgb24")
         except FFmpegError as error:
             raise _not_a_video(Path(path), error) from error
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a video file holds."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+
+def video_facts(path: Path | str) -> VideoFacts:
+    """What a video holds, counted without decoding it.
+
+    Raises:
+        RecordingError: no video there.
+    """
+    with _open_video(Path(path)) as container:
+        stream = container.streams.video[0]
+        height, width, fps = int(stream.height), int(stream.width), float(stream.average_rate or 24)
+    return VideoFacts(_packet_count(Path(path)), height, width, fps)
 
 
 def join_videos(parts: Sequence[Path], output: Path) -> None:

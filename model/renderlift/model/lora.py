@@ -6,15 +6,17 @@ packing facts that go into the file beside the weights.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from diffusers import LTX2InContextPipeline, LTX2VideoTransformer3DModel, WanTransformer3DModel
+from diffusers import LTX2InContextPipeline
 from peft import LoraConfig
 from peft.utils.save_and_load import get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from renderlift.bridge.errors import SetupError
 
@@ -47,20 +49,26 @@ class AdapterFacts:
 
 
 def attach(
-    transformer: LTX2VideoTransformer3DModel | WanTransformer3DModel,
+    transformer: nn.Module,
     *,
     rank: int,
     alpha: int | None = None,
     name: str = "lift",
 ) -> None:
-    """Freeze the transformer and add a trainable adapter of `rank` (alpha = rank, unless said)."""
+    """Freeze a transformer of LTX-2 or Wan and add a trainable adapter of `rank` (alpha = rank, unless said)."""
     transformer.requires_grad_(False)
     config = LoraConfig(r=rank, lora_alpha=alpha or rank, init_lora_weights="gaussian", target_modules=TARGETS)
-    transformer.add_adapter(config, adapter_name=name)
+    cast(Any, transformer).add_adapter(config, adapter_name=name)
+
+
+def parameters_of(transformer: nn.Module, rank: int) -> int:
+    """How many parameters an adapter of `rank` on it has; a skeleton without weights will do."""
+    linears = [module for name, module in transformer.named_modules() if re.fullmatch(TARGETS, name)]
+    return sum(rank * (linear.in_features + linear.out_features) for linear in cast(list[nn.Linear], linears))
 
 
 def save(
-    transformer: LTX2VideoTransformer3DModel | WanTransformer3DModel,
+    transformer: nn.Module,
     folder: Path,
     facts: AdapterFacts,
     *,

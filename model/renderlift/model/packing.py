@@ -65,6 +65,11 @@ def pack(latents: Tensor) -> Tokens:
     return Tokens(packed, *latents.shape[2:])
 
 
+def unpack(tokens: Tensor, like: Tensor) -> Tensor:
+    """Tokens (B, t * h * w, C) to latents of the shape of `like` (B, C, t, h, w)."""
+    return cast(Tensor, LTX2InContextPipeline._unpack_latents(tokens, *like.shape[2:]))  # pyright: ignore[reportPrivateUsage]
+
+
 def velocity(
     transformer: LTX2VideoTransformer3DModel,
     noisy: Tokens,

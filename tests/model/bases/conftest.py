@@ -191,7 +191,7 @@ def wan_a14b(bases: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def wan_5b(bases: Path) -> Path:
-    """Wan 2.2 TI2V 5B: an autoencoder of 16 x 16 pixels, a timestep for each token."""
+    """Wan 2.2 TI2V-5B: an autoencoder of 16 x 16 pixels, a timestep for each token."""
     autoencoder = AutoencoderKLWan(
         base_dim=4,
         decoder_base_dim=4,
@@ -209,9 +209,8 @@ def wan_5b(bases: Path) -> Path:
         transformer=wan_transformer(),
         vae=autoencoder,
         scheduler=flow_scheduler(),
-        text_encoder=None,
-        tokenizer=None,
         expand_timesteps=True,
+        **wan_text(),
     )
     return save(pipeline, bases / "wan_5b")
 

@@ -1,108 +1,289 @@
-"""Ten steps on a large base: only the adapter learns, and its file gives the same picture elsewhere."""
+"""`renderlift train` on every base that takes adapters: ten steps, resumed, saved, the same picture elsewhere."""
 
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from diffusers import LTX2InContextPipeline, WanPipeline
+from safetensors.torch import load_file
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control, lora
-from renderlift.model.bases import wan_training
+from renderlift.model.bases.adapters import LOW_NOISE_FILE
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import RenderSettings
-from renderlift.model.bases.wan_packing import encode
-from renderlift.model.lora import AdapterFacts
-from renderlift.model.packing import encode as encode_ltx2
+from renderlift.model.pairs.scene_folder import write_scene
 from renderlift.model.render import load, load_base
-from renderlift.model.training.adapter import read_prompt
-from renderlift.model.training.flow import flow_loss as ltx2_loss
+from renderlift.model.training import adapter as training
+from renderlift.model.training import parts, text
+from renderlift.model.training.bench import Bench, experts_turns, open_bench
+from renderlift.model.training.in_context import OF_WAN
+from renderlift.model.training.run import train
+from renderlift.model.training.talk import Silence
 
 Shot = Callable[..., Clip]
+BASES = ("tiny_base", "ltx2", "wan", "wan_a14b", "wan_5b")
 STEPS = 10
+RECIPE = """
+frames = 5
+variants = 2
+batch = 2
+rank = 2
+alpha = 4
+learning_rate = 0.3
+warmup_steps = 1
+weigh_channels = false
+precision = "float32"
+"""
+
+# Renders the clip that the test renders, in a process of its own.
+ELSEWHERE = """
+import sys
+import numpy as np
+from renderlift.bridge.clip import clips
+from renderlift.bridge.record import read_frames
+from renderlift.model.render import load
+base, adapter, recording, output = sys.argv[1:]
+render = load(base=base, adapter=adapter, steps=4, guidance=1.0, device="cpu", dtype="float32", lock=False)
+np.save(output, render(next(clips(read_frames(recording), length=5))))
+"""
 
 
-def trained(modules: list[nn.Module], loss: Callable[[int], Tensor]) -> None:
-    """Ten steps of AdamW; nothing but the adapter moves."""
-    torch.manual_seed(0)
-    frozen = [{n: p.clone() for n, p in m.named_parameters() if not p.requires_grad} for m in modules]
-    learning = [p for module in modules for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learning, lr=0.3)
-    for step in range(STEPS):
-        optimizer.zero_grad()
-        loss(step).backward()
-        optimizer.step()
-    for module, before in zip(modules, frozen, strict=True):
-        assert before
-        assert all(torch.equal(p, before[n]) for n, p in module.named_parameters() if n in before)
-        assert all("lora" in n for n, p in module.named_parameters() if p.requires_grad)
+class Losses(Silence):
+    """Keeps the loss of every step."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, float] = {}
+
+    def progress(self, stage: str, done: int, total: int | None = None, *, text: str = "", **facts: object) -> None:
+        if "loss" in facts:
+            self.of[int(str(facts["step"]))] = float(str(facts["loss"]))
 
 
-def pixels_of(clip: Clip, gain: float) -> Tensor:
-    return control.to_pixels((clip.channels[Channel.RGB] * gain).astype(np.uint8)).permute(1, 0, 2, 3)[None] * 2 - 1
+@pytest.fixture(params=BASES)
+def base(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
 
 
-def painted_here(pipeline: Any, folder: Path, clip: Clip, steps: int) -> np.ndarray:
+@pytest.fixture
+def dataset(tmp_path: Path, shot: Shot) -> Path:
+    write_pair(tmp_path / "data" / "000000", shot(5, 32, 64))
+    return tmp_path / "data"
+
+
+def write_pair(folder: Path, clip: Clip, **facts: str) -> None:
+    photos = (clip.channels[Channel.RGB] * 0.5).astype(np.uint8)
+    write_scene(folder, clip.frames, enumerate(photos), facts)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return {"config": tmp_path / "recipe.toml", "device": "cpu", "steps": STEPS}
+
+
+@pytest.fixture
+def benches(monkeypatch: pytest.MonkeyPatch) -> list[Bench]:
+    """The models of every training, as they were when it saved them."""
+    kept: list[Bench] = []
+    save = training.save_adapter
+
+    def keep(bench: Bench, *rest: Any) -> Path:
+        kept.append(bench)
+        return save(bench, *rest)
+
+    monkeypatch.setattr(training, "save_adapter", keep)
+    return kept
+
+
+def painted_by(bench: Bench, base: Path, clip: Clip) -> np.ndarray:
+    """What the trained models themselves paint."""
+    pipeline: Any = load_base(str(base), torch.float32)
+    for part, denoiser in bench.denoisers.items():
+        setattr(pipeline, part, denoiser)
+    facts = facts_of(base)
     with torch.inference_mode():
-        paint = open_painter(facts_of(folder), pipeline, RenderSettings(steps=steps), folder)
-        return control.to_video(paint(clip, {}))
+        settings = RenderSettings(steps=4, working_pixels=facts.pixels)
+        painted = open_painter(facts, pipeline, settings, base)(clip, {})
+        return control.resize(control.to_video(painted), clip.height, clip.width)
 
 
-@pytest.mark.parametrize("name", ["wan", "wan_a14b"])
-def test_wan(name: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    folder: Path = request.getfixturevalue(name)
-    clip = shot(5, 32, 32)
-    pipeline = load_base(str(folder), torch.float32)
+def learned(file: Path) -> bool:
+    """Whether every layer's second matrix has left zero; words that are all alike give nothing to learn."""
+    return all(t.any() for key, t in load_file(file).items() if "lora_B" in key and "attn2" not in key)
+
+
+def test_ten_steps_give_an_adapter_that_paints_the_same_elsewhere(
+    base: Path, dataset: Path, given: dict[str, Any], benches: list[Bench], shot: Shot, tmp_path: Path
+) -> None:
+    output, clip = tmp_path / "adapter", shot(5, 32, 64)
+    assert train(output, dataset, base=str(base), **given)
     with torch.no_grad():
-        target, reference = (encode(pipeline.vae, pixels_of(clip, gain)) for gain in (0.5, 1.0))
-    wan_training.attach(pipeline, rank=2, alpha=4)
-    experts = wan_training.experts(pipeline)
-    text = torch.zeros(1, 4, 32)
-
-    def loss(step: int) -> Tensor:
-        number = step % len(experts)
-        sigma = wan_training.draw_sigma(pipeline, number, 1)
-        return wan_training.flow_loss(experts[number], target, [reference], sigma, text)
-
-    plain = painted_here(load_base(str(folder), torch.float32), folder, clip, 6)
-    trained(list(experts), loss)
-    wan_training.save(pipeline, tmp_path, AdapterFacts("lift", "wan"))
-    here = painted_here(pipeline, folder, clip, 6)
-    settings = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
-    elsewhere = load(base=str(folder), adapter=str(tmp_path), **settings)(clip)  # type: ignore[arg-type]
+        here = painted_by(benches[0], base, clip)
+    arguments = [str(base), str(output), str(dataset / "000000" / "render"), str(tmp_path / "elsewhere.npy")]
+    subprocess.run([sys.executable, "-c", ELSEWHERE, *arguments], check=True)
+    elsewhere = np.load(tmp_path / "elsewhere.npy")
+    plain = painted_by(Bench(**{**vars(benches[0]), "denoisers": {}}), base, clip)
     assert np.array_equal(here, elsewhere)
     assert not np.array_equal(here, plain)
+    every = {path.name for path in output.glob("*.safetensors")}
+    assert every == ({lora.FILE_NAME, LOW_NOISE_FILE} if base.name == "wan_a14b" else {lora.FILE_NAME})
+    assert all(learned(output / name) for name in every)
 
 
-def test_ltx2(ltx2: Path, shot: Shot, tmp_path: Path) -> None:
-    clip = shot(5, 32, 32)
-    pipeline = load_base(str(ltx2), torch.float32)
-    with torch.no_grad():
-        context = read_prompt(pipeline, "a photo")
-        target, reference = (encode_ltx2(pipeline.vae, pixels_of(clip, gain)) for gain in (0.5, 1.0))
-    lora.attach(pipeline.transformer, rank=2, alpha=4)
+def test_a_stopped_training_goes_on_with_the_losses_of_one_that_was_not(
+    base: Path, dataset: Path, given: dict[str, Any], tmp_path: Path
+) -> None:
+    whole, first, rest = Losses(), Losses(), Losses()
+    train(tmp_path / "whole", dataset, base=str(base), talk=whole, **given)
+    train(tmp_path / "cut", dataset, base=str(base), talk=first, stop=lambda: len(first.of) == 5, **given)
+    assert max(first.of) < STEPS
+    train(tmp_path / "cut", dataset, base=str(base), talk=rest, **given)
+    assert first.of | rest.of == whole.of
+    assert first.of.keys().isdisjoint(rest.of)
+    one, other = (load_file(tmp_path / name / lora.FILE_NAME) for name in ("whole", "cut"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
-    def loss(step: int) -> Tensor:
-        sigma = torch.tensor([(step + 1) / STEPS])
-        return ltx2_loss(pipeline.transformer, context, target, [reference], sigma, weights=None, bfloat16=False)
 
-    trained([pipeline.transformer], loss)
-    lora.save(pipeline.transformer, tmp_path, AdapterFacts("lift", "ltx2"))
-    here = painted_here(pipeline, ltx2, clip, 2)
-    settings = {"steps": 2, "device": "cpu", "dtype": "float32"}
-    assert np.array_equal(here, load(base=str(ltx2), adapter=str(tmp_path), **settings)(clip))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("name", "kind"), [("wan", WanPipeline), ("ltx2", LTX2InContextPipeline)])
+def test_the_file_loads_by_the_library_alone(
+    name: str, kind: Any, dataset: Path, given: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    train(tmp_path / "adapter", dataset, base=str(folder), **given)
+    pipeline = kind.from_pretrained(str(folder), use_safetensors=True)
+    pipeline.load_lora_weights(str(tmp_path / "adapter"), adapter_name="lift")
+    assert pipeline.get_list_adapters() == {"transformer": ["lift"]}
+    loaded = {name: p for name, p in pipeline.transformer.named_parameters() if "lora_" in name}
+    saved = load_file(tmp_path / "adapter" / lora.FILE_NAME)
+    assert len(loaded) == len(saved)
+
+
+def test_a_trained_adapter_is_measured_on_held_out_scenes(
+    wan_a14b: Path, dataset: Path, given: dict[str, Any], shot: Shot, tmp_path: Path
+) -> None:
+    write_pair(dataset / "900000", shot(5, 32, 64, tint=0.8))
+    assert train(tmp_path / "adapter", dataset, base=str(wan_a14b), **given)
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    assert "| the base alone |" in card
+    assert "| adapter |" in card
+    assert (tmp_path / "adapter" / "training" / "strip.jpg").is_file()
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Which parts of a base were loaded with their weights."""
+    names: list[str] = []
+    real, real_text = parts.load_part, text.open_pipeline
+
+    def spy(folder: Path, part: str, *rest: Any) -> Any:
+        names.append(part)
+        return real(folder, part, *rest)
+
+    def spy_text(*given: Any, **left_out: Any) -> Any:
+        names.append("text")
+        return real_text(*given, **left_out)
+
+    monkeypatch.setattr("renderlift.model.training.adapter.load_part", spy)
+    monkeypatch.setattr("renderlift.model.training.bench.load_part", spy)
+    monkeypatch.setattr(text, "open_pipeline", spy_text)
+    yield names
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("frames = 6", "Use 5 or 9"),
+        ("frames = 9", "longest run is 5"),
+        ("reference_downscale = 3", "Use reference_downscale = 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_loaded(
+    base: Path, dataset: Path, given: dict[str, Any], loaded: list[str], line: str, said: str, tmp_path: Path
+) -> None:
+    name = line.partition(" ")[0]
+    kept = [row for row in RECIPE.splitlines() if not row.startswith(f"{name} ")]
+    given["config"].write_text("\n".join([*kept, line, "working_pixels = 2048"]))
+    with pytest.raises(SetupError, match=said):
+        train(tmp_path / "out", dataset, base=str(base), **given)
+    assert not loaded
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_needs_no_weights(base: Path, dataset: Path, given: dict[str, Any], tmp_path: Path) -> None:
+    # A large base may still be on its way from the hub, and its 40 GB say nothing that its config files do not.
+    bare = shutil.copytree(base, tmp_path / base.name, ignore=shutil.ignore_patterns("*.safetensors"))
+    assert train(tmp_path / "out", dataset, base=str(bare), dry_run=True, **given)
+
+
+@pytest.mark.parametrize(("name", "said"), [("cosmos", "takes no adapters"), ("wan_vace", "control video")])
+def test_a_base_that_cannot_be_taught_is_refused(
+    name: str, said: str, dataset: Path, given: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(SetupError, match=said):
+        train(tmp_path / "out", dataset, base=str(request.getfixturevalue(name)), **given)
+
+
+def test_words_are_read_once_for_all_trainings(
+    ltx2: Path, dataset: Path, given: dict[str, Any], loaded: list[str], shot: Shot, tmp_path: Path
+) -> None:
+    train(tmp_path / "first", dataset, base=str(ltx2), **given)
+    assert loaded == ["vae", "text", "transformer", "scheduler"]
+    loaded.clear()
+    train(tmp_path / "second", dataset, base=str(ltx2), **given)
+    assert "text" not in loaded
+    write_pair(dataset / "000001", shot(5, 32, 64), caption="a car with a tree")
+    write_pair(dataset / "000002", shot(5, 32, 64))
+    train(tmp_path / "third", dataset, base=str(ltx2), **given)
+    assert "text" in loaded
+
+
+def test_a_scene_is_told_its_caption_else_the_prompt_else_what_the_engine_names(dataset: Path, shot: Shot) -> None:
+    recipe = training.Recipe(task="lift")
+    write_pair(dataset / "000001", shot(5), caption="a car with a tree")
+    assert text.prompt_of(dataset / "000001", recipe) == "a car with a tree"
+    assert "column" in text.prompt_of(dataset / "000000", recipe)
+    assert text.prompt_of(dataset / "000000", training.Recipe(prompt="at dusk")) == "at dusk"
+
+
+@pytest.mark.parametrize("name", ["ltx2", "wan_a14b"])
+def test_little_memory_trains_the_same_kind_of_adapter(
+    name: str, dataset: Path, given: dict[str, Any], shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    losses = Losses()
+    assert train(
+        tmp_path / "low", dataset, base=str(folder), memory="low", precision="bfloat16", talk=losses, **given
+    )
+    assert all(0 < loss < 100 for loss in losses.of.values())
+    clip = shot(5, 32, 64)
+    asked: dict[str, Any] = {"steps": 4, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    videos = [load(base=str(folder), adapter=adapter, **asked)(clip) for adapter in (str(tmp_path / "low"), "none")]
+    assert not np.array_equal(*videos)
+    assert all(learned(expert) for expert in tmp_path.glob("low/*.safetensors"))
 
 
 @pytest.mark.parametrize(("expert", "low", "high"), [(0, 0.875, 1.0), (1, 0.0, 0.875)])
 def test_each_expert_is_trained_on_its_own_noise_levels(
     wan_a14b: Path, expert: int, low: float, high: float
 ) -> None:
-    sigma = wan_training.draw_sigma(load_base(str(wan_a14b), torch.float32), expert, 500)
-    assert low <= sigma.min()
-    assert sigma.max() <= high
-    assert sigma.max() - sigma.min() > 0.8 * (high - max(low, 0.02))
+    recipe = training.Recipe(task="lift", rank=2, alpha=2)
+    autoencoder = parts.load_part(wan_a14b, "vae", torch.float32)
+    bench = open_bench(wan_a14b, OF_WAN, recipe, autoencoder, (torch.device("cpu"), torch.float32))
+    levels = bench.kind.levels(bench.scheduler, 64, sampled_steps=4, sampled_share=0.5)
+    drawn = levels.draw(500, bench.levels_of(expert))
+    assert low <= drawn.min()
+    assert drawn.max() <= high
+    assert drawn.max() - drawn.min() > 0.8 * (high - max(low, 0.02))
+    assert all(bench.expert_at(float(level)) == expert for level in drawn)
+    assert sum(experts_turns(bench, levels)) == pytest.approx(1)

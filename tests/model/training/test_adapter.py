@@ -8,17 +8,40 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import calculate_shift, retrieve_timesteps
 
 from renderlift.model import lora
+from renderlift.model.bases.facts import EMBEDDED
 from renderlift.model.render import load_base
-from renderlift.model.training.adapter import Bench, make_bench, save_adapter
+from renderlift.model.training.bench import Bench, expert_of_step, open_bench, save_adapter
 from renderlift.model.training.flow import drop_references, flow_loss, noise_levels, sample
-from renderlift.model.training.recipe import read_recipe
+from renderlift.model.training.in_context import OF_LTX2, Words, ltx2_words
+from renderlift.model.training.recipe import Recipe, read_recipe
 
 RECIPE = read_recipe(None, task="forward", steps=1, references=["albedo", "depth"], rank=4, reference_downscale=2)
 
 
+CPU = (torch.device("cpu"), torch.float32)
+
+
+def opened(folder: Path, recipe: Recipe = RECIPE) -> Bench:
+    return open_bench(folder, OF_LTX2, recipe, load_base(str(folder), torch.float32).vae, CPU)
+
+
 @pytest.fixture
 def bench(tiny_base: Path) -> Bench:
-    return make_bench(load_base(str(tiny_base), torch.float32), RECIPE, torch.device("cpu"))
+    return opened(tiny_base)
+
+
+@pytest.fixture
+def words(tiny_base: Path) -> Words:
+    with torch.no_grad():
+        return ltx2_words(load_base(str(tiny_base), torch.float32), None, "")
+
+
+def painted(
+    bench: Bench, words: Words, *references: torch.Tensor, levels: tuple[float, ...] = (1.0,)
+) -> torch.Tensor:
+    return sample(
+        lambda _level: bench.velocity(0, words), torch.tensor(levels), references, latents(), bfloat16=False
+    )
 
 
 def latents(height: int = 4, width: int = 4, *, seed: int = 0, count: int = 1) -> torch.Tensor:
@@ -28,67 +51,57 @@ def latents(height: int = 4, width: int = 4, *, seed: int = 0, count: int = 1) -
 def awaken(bench: Bench) -> None:
     """A new LoRA does nothing; give it something to do."""
     torch.manual_seed(5)
-    for name, parameter in bench.transformer.named_parameters():
+    for name, parameter in bench.module.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)
 
 
-def test_gradients_reach_the_lora_and_nothing_else(bench: Bench) -> None:
+def test_gradients_reach_the_lora_and_nothing_else(bench: Bench, words: Words) -> None:
     awaken(bench)
-    loss = flow_loss(
-        bench.transformer, bench.context, latents(), [latents(2, 2)], torch.tensor([0.5]), bfloat16=False
-    )
+    velocity = bench.velocity(0, words)
+    loss = flow_loss(velocity, latents(), [latents(2, 2)], torch.tensor([0.5]), bfloat16=False)
     loss.backward()
-    reached = {name for name, p in bench.transformer.named_parameters() if p.grad is not None and p.grad.any()}
+    reached = {name for name, p in bench.module.named_parameters() if p.grad is not None and p.grad.any()}
     assert reached
     assert all("lora_" in name for name in reached)
     assert all("attn1" in name or "attn2" in name or ".ff." in name for name in reached)
 
 
-def test_checkpointing_gradients_changes_none_of_them(tiny_base: Path) -> None:
+def test_checkpointing_gradients_changes_none_of_them(tiny_base: Path, words: Words) -> None:
     def gradients(checkpointing: bool) -> list[torch.Tensor]:
         recipe = read_recipe(None, steps=1, rank=4, gradient_checkpointing=checkpointing)
-        bench = make_bench(load_base(str(tiny_base), torch.float32), recipe, torch.device("cpu"))
+        bench = opened(tiny_base, recipe)
         awaken(bench)
         torch.manual_seed(0)
         sigma = torch.tensor([0.5])
-        flow_loss(bench.transformer, bench.context, latents(), [latents()], sigma, bfloat16=False).backward()
-        return [p.grad for p in bench.transformer.parameters() if p.grad is not None]
+        flow_loss(bench.velocity(0, words), latents(), [latents()], sigma, bfloat16=False).backward()
+        return [p.grad for p in bench.module.parameters() if p.grad is not None]
 
     for plain, again in zip(gradients(False), gradients(True), strict=True):
         torch.testing.assert_close(plain, again)
 
 
-def test_what_is_painted_has_the_targets_tokens_however_many_references_there_are(bench: Bench) -> None:
+def test_what_is_painted_has_the_targets_shape_however_many_references_there_are(
+    bench: Bench, words: Words
+) -> None:
     awaken(bench)
     for references in ([], [latents(2, 2)], [latents(2, 2, seed=1), latents(2, 2, seed=2)]):
-        painted = sample(
-            bench.transformer, torch.tensor([1.0, 0.5]), bench.context, references, latents(), bfloat16=False
-        )
-        assert painted.shape == (1, 2 * 4 * 4, 8)
+        assert painted(bench, words, *references, levels=(1.0, 0.5)).shape == latents().shape
 
 
-def test_dropping_or_changing_any_reference_changes_the_picture(bench: Bench) -> None:
+def test_dropping_or_changing_any_reference_changes_the_picture(bench: Bench, words: Words) -> None:
     awaken(bench)
-
-    def painted(*references: torch.Tensor) -> torch.Tensor:
-        return sample(bench.transformer, torch.tensor([1.0]), bench.context, references, latents(), bfloat16=False)
-
     albedo, depth, other = (latents(2, 2, seed=seed) for seed in (1, 2, 3))
-    both = painted(albedo, depth)
-    for fewer_or_others in (painted(albedo), painted(depth), painted(), painted(albedo, other)):
-        assert (both - fewer_or_others).abs().max() > 1e-4
+    both = painted(bench, words, albedo, depth)
+    for fewer_or_others in ([albedo], [depth], [], [albedo, other]):
+        assert (both - painted(bench, words, *fewer_or_others)).abs().max() > 1e-4
 
 
-def test_the_order_of_references_does_not_matter(bench: Bench) -> None:
+def test_the_order_of_references_does_not_matter(bench: Bench, words: Words) -> None:
     # They share positions, so an adapter tells them apart by their looks, and a missing one shifts nothing.
     awaken(bench)
-    levels = torch.tensor([1.0])
     albedo, depth = latents(2, 2, seed=1), latents(2, 2, seed=2)
-    first, second = (
-        sample(bench.transformer, levels, bench.context, references, latents(), bfloat16=False)
-        for references in ([albedo, depth], [depth, albedo])
-    )
+    first, second = painted(bench, words, albedo, depth), painted(bench, words, depth, albedo)
     torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)
 
 
@@ -129,7 +142,7 @@ def test_training_visits_the_noise_levels_that_sampling_does(settings: dict[str,
 
 
 def test_the_file_says_how_to_pack_what_the_adapter_reads(bench: Bench, tmp_path: Path) -> None:
-    path = save_adapter(bench, tmp_path, RECIPE)
+    path = save_adapter(bench, tmp_path, RECIPE, EMBEDDED)
     assert path.parent == tmp_path
     assert lora.read_facts(tmp_path) == lora.AdapterFacts(
         task="forward",
@@ -139,3 +152,11 @@ def test_the_file_says_how_to_pack_what_the_adapter_reads(bench: Bench, tmp_path
         target="photo",
     )
     assert {p.name for p in tmp_path.iterdir()} == {lora.FILE_NAME, "training"}
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.75])
+def test_two_experts_take_turns_as_often_as_their_noise_levels_come(share: float) -> None:
+    steps = [expert_of_step(step, [share, 1 - share]) for step in range(4000)]
+    assert steps.count(0) / len(steps) == pytest.approx(share, abs=0.01)
+    assert all(len(set(steps[turn : turn + 4])) == 1 for turn in range(0, 4000, 4))
+    assert expert_of_step(7, [1.0]) == 0

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from renderlift.bridge.clip import Clip
-from renderlift.model.packing import empty_context
+from renderlift.model.bases.facts import EMBEDDED
 from renderlift.model.render import load, load_base
-from renderlift.model.training.adapter import make_bench, save_adapter
+from renderlift.model.training.bench import open_bench, save_adapter
 from renderlift.model.training.dataset import Scene, survey_scene
 from renderlift.model.training.flow import flow_loss
+from renderlift.model.training.in_context import OF_LTX2, ltx2_words
 from renderlift.model.training.latents import Sizes, encode_dataset, open_latents
 from renderlift.model.training.recipe import read_recipe
 
@@ -59,8 +60,9 @@ def test_training_shows_what_the_renderer_will_show(
         rank=4,
         base=str(tiny_base),
     )
-    bench = make_bench(load_base(str(tiny_base), torch.float32), recipe, torch.device("cpu"))
-    save_adapter(bench, tmp_path / "adapter", recipe)
+    pipeline = load_base(str(tiny_base), torch.float32)
+    bench = open_bench(tiny_base, OF_LTX2, recipe, pipeline.vae, (torch.device("cpu"), torch.float32))
+    save_adapter(bench, tmp_path / "adapter", recipe, EMBEDDED)
     render = load(
         base=str(tiny_base),
         adapter=str(tmp_path / "adapter"),
@@ -76,14 +78,14 @@ def test_training_shows_what_the_renderer_will_show(
     scene = survey_scene(folder, recipe)
     assert isinstance(scene, Scene)
     (tmp_path / "latents").mkdir()
-    encode_dataset([scene], bench.pipeline.vae, recipe, Sizes(64, 96, factor), tmp_path / "latents")
+    encode_dataset([scene], bench.autoencoder, recipe, Sizes(64, 96, factor), tmp_path / "latents")
     batch = open_latents([scene], tmp_path / "latents").batch([0], torch.device("cpu"))
     shown = [batch[name] for name in references]
-    context = empty_context(bench.pipeline)
+    velocity = bench.velocity(0, ltx2_words(pipeline, None, ""))
     sigma = torch.tensor([1.0])
     ours = inputs_of(
         monkeypatch,
-        lambda: flow_loss(bench.transformer, context, batch["photo"], shown, sigma, bfloat16=False),
+        lambda: flow_loss(velocity, batch["photo"], shown, sigma, bfloat16=False),
     )
     target = batch["photo"].shape[-3:].numel()
     for name in SEEN[1:]:

@@ -12,8 +12,10 @@ import pytest
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
 from renderlift.model import lora
+from renderlift.model.pairs.columns import export_pairs
 from renderlift.model.render import load
 from renderlift.model.training.run import train
+from renderlift.model.training.talk import Silence
 
 WriteScene = Callable[..., Path]
 MakeClip = Callable[..., Clip]
@@ -116,3 +118,12 @@ def test_other_tasks_need_only_a_recipe(
     assert train(tmp_path / "inverse", dataset, task="my_depth", steps=2, **given)
     facts = lora.read_facts(tmp_path / "inverse")
     assert (facts.task, facts.references, facts.target) == ("my_depth", ("photo",), "depth")
+
+
+def test_videos_with_columns_train_and_are_measured_on(
+    tmp_path: Path, dataset: Path, given: dict[str, Any]
+) -> None:
+    export_pairs(dataset, tmp_path / "videos", talk=Silence())
+    assert train(tmp_path / "out", tmp_path / "videos", steps=2, **given)
+    assert "900000" in (tmp_path / "out" / "README.md").read_text()
+    assert (tmp_path / "videos" / ".latents").is_dir()

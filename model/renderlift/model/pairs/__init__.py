@@ -9,10 +9,20 @@ from renderlift.model.pairs.dataset import (
     FIRST_HELD_OUT_SEED,
     Pair,
     Part,
+    caption_of,
     pair_folders,
     part_of,
     read_pair,
     read_pairs,
 )
 
-__all__ = ["FIRST_HELD_OUT_SEED", "Pair", "Part", "pair_folders", "part_of", "read_pair", "read_pairs"]
+__all__ = [
+    "FIRST_HELD_OUT_SEED",
+    "Pair",
+    "Part",
+    "caption_of",
+    "pair_folders",
+    "part_of",
+    "read_pair",
+    "read_pairs",
+]

@@ -2,6 +2,7 @@
 
     DATASET/NNNNNN/render/            a recording: all channels, as the engine showed them
     DATASET/NNNNNN/truth/NNNNNN.png   the photo of the frame with that index; some may be missing
+    DATASET/NNNNNN/videos.json        or, in place of both: two videos (video_pairs.py)
 
 NNNNNN is the scene's number. Scenes from FIRST_HELD_OUT_SEED on are never trained on. Names that begin
 with a dot are scenes under construction. Other files (scene.json, README.md, ...) are for people.
@@ -24,6 +25,7 @@ from renderlift.bridge.clip import Clip, Video, clips
 from renderlift.bridge.errors import RecordingError, RenderliftError
 from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import read_frames
+from renderlift.model.pairs.video_pairs import read_clips, read_pointer
 
 Picture = NDArray[np.uint8]  # (H, W, 3) sRGB
 
@@ -146,6 +148,10 @@ def read_pair(
             another size or of a frame that the recording lacks.
     """
     folder = Path(folder)
+    if (videos := read_pointer(folder)) is not None:
+        for clip, truth in read_clips(videos, length):
+            yield Pair(folder.name, clip, truth)
+        return
     pictures = truth_files(folder / "truth")
     stream = None
     for clip in clips(read_frames(folder / "render", channels=channels), length=length):
@@ -227,3 +233,15 @@ def _refuse_future_format(dataset: Path) -> None:
         raise RecordingError(
             f"{path} says format {version}, this renderlift reads {FORMAT}", fix="Update renderlift."
         )
+
+
+def caption_of(folder: Path) -> str:
+    """What a scene's files say of it in words, for bases that read text; empty where they say nothing."""
+    if (videos := read_pointer(folder)) is not None:
+        return videos.caption
+    try:
+        facts = read_json(folder / "scene.json")
+    except RecordingError:
+        return ""
+    caption = facts.get("caption", "")
+    return caption if isinstance(caption, str) else ""

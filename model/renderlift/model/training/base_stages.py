@@ -23,14 +23,16 @@ from renderlift.model.packing import empty_context
 from renderlift.model.pairs import Pair, read_pair
 from renderlift.model.references import can_show
 from renderlift.model.render import load, load_base
-from renderlift.model.training.adapter import grid_of, spread, weights_of
+from renderlift.model.training.adapter import spread, weights_of
 from renderlift.model.training.dataset import Scene, cut, variants
 from renderlift.model.training.flow import flow_loss, noise_levels
+from renderlift.model.training.in_context import ltx2_grid, ltx2_velocity
 from renderlift.model.training.lock_stage import lock_to_train, train_lock
-from renderlift.model.training.plan import Grid
+from renderlift.model.training.plan import Grid, count
 from renderlift.model.training.pool import Pool
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
+from renderlift.model.training.strip import decode
 
 CODE_CLIPS = 24  # scenes that the linear start is fitted to
 # (what is shown, what is wanted, how often): the base learns to use one reference or two, and to do without.
@@ -52,13 +54,14 @@ def open_stage(recipe: Recipe, device: torch.device) -> Work:
     """
     if recipe.task == "autoencoder":
         autoencoder = open_autoencoder(recipe, device)
-        return Work(autoencoder, _grid(autoencoder), lambda stage: train_autoencoder(stage, autoencoder))
+        return Work(count(autoencoder), _grid(autoencoder), lambda stage: train_autoencoder(stage, autoencoder))
     if recipe.task == "transformer":
         pipeline = open_pipeline_to_train(recipe, device)
-        return Work(pipeline.transformer, grid_of(pipeline), lambda stage: train_transformer(stage, pipeline))
+        grid = ltx2_grid(pipeline.vae, pipeline.transformer)
+        return Work(count(pipeline.transformer), grid, lambda stage: train_transformer(stage, pipeline))
     torch.manual_seed(recipe.seed)
     lock = lock_to_train(recipe).to(device)
-    return Work(lock, Grid(1, 1, 1, 0), lambda stage: train_lock(stage, lock))
+    return Work(count(lock), Grid(1, 1, 1, 0), lambda stage: train_lock(stage, lock))
 
 
 def open_autoencoder(recipe: Recipe, device: torch.device) -> AutoencoderKLLTX2Video:
@@ -136,7 +139,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         sampled_steps=recipe.sampled_steps,
         sampled_share=recipe.sampled_share,
     )
-    weights = weights_of(pipeline, latents, recipe, device)
+    weights = weights_of(lambda values: decode(pipeline.vae, values), latents, recipe, device)
     shares = torch.tensor([share for *_, share in TASKS])
 
     def loss(_: int) -> Tensor:
@@ -146,7 +149,8 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         references = [batch[name] for name in shown if name in batch]
         sigma = levels.draw(recipe.batch)
         context = empty_context(pipeline)
-        return flow_loss(transformer, context, batch[wanted], references, sigma, weights=weights)
+        velocity = ltx2_velocity(transformer, {"video": context.video, "audio": context.audio})
+        return flow_loss(velocity, batch[wanted], references, sigma, weights=weights)
 
     fitted = stage.fit(nn.ModuleDict({"transformer": transformer, "connectors": pipeline.connectors}), loss)
     if stage.team.leads:
@@ -154,7 +158,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
     output, device_name = str(stage.output), str(device)
     return Outcome(
         fitted,
-        lambda: {"the base": load(base=output, adapter="none", lock=False, device=device_name)},
+        {"the base": lambda: load(base=output, adapter="none", lock=False, device=device_name)},
     )
 
 

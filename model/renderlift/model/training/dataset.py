@@ -1,7 +1,7 @@
 """What a dataset holds for a recipe, told from names and indices before anything is decoded."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from renderlift.bridge.record import summarize
 from renderlift.model.control import resize
 from renderlift.model.pairs import Pair, Part, pair_folders, read_pair
 from renderlift.model.pairs.dataset import LONGEST_CLIP
+from renderlift.model.pairs.video_pairs import NAME as POINTER
+from renderlift.model.pairs.video_pairs import read_pointer
 from renderlift.model.references import CHANNELS_OF, PHOTO, can_show, picture
 from renderlift.model.training.recipe import Recipe
 
@@ -44,13 +46,14 @@ class Survey:
         return sum(scene.windows for scene in self.train)
 
 
-def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio: int) -> Survey:
+def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio: int, multiple: int = 1) -> Survey:
     """Look at every scene of a dataset, a millisecond each.
 
     Args:
         dataset: folder of pairs.
         held_out: another one that is measured on; None = the held-out scenes of `dataset`.
         temporal_ratio: frames that the base packs into one latent.
+        multiple: of which the base wants heights and widths, where videos bring their own.
 
     Raises:
         SetupError: the frame count does not suit the base, sizes differ, or no scene can be used.
@@ -65,6 +68,7 @@ def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio:
     scenes: list[Scene] = []
     left_out: list[str] = []
     for folder in folders:
+        _check_videos(folder, temporal_ratio, multiple)
         scene = survey_scene(folder, recipe)
         if isinstance(scene, Scene):
             scenes.append(scene)
@@ -93,7 +97,7 @@ def variants(scene: Scene, recipe: Recipe, sizes: dict[str, tuple[int, int]]) ->
     Args:
         sizes: (height, width) to paint each picture at, by name of the reference or target.
     """
-    for pair in read_pair(scene.folder, channels=_needed(list(sizes))):
+    for pair in read_pair(scene.folder, channels=_needed(list(sizes)), length=_held_at_once(recipe)):
         for start in _window_starts(len(pair.clip), recipe.frames):
             places = range(start, start + recipe.frames)
             if not _shows(pair, places, list(sizes)):
@@ -160,26 +164,33 @@ def _window_starts(length: int, frames: int) -> range:
     return range(0, length - frames + 1, max(1, frames - 1))
 
 
+@dataclass(frozen=True)
+class _Holdings:
+    """What a scene has, told from names and indices."""
+
+    channels: Collection[Channel]
+    height: int
+    width: int
+    runs: Sequence[tuple[int, int]]  # first and last index of frames without a gap
+    truth: Collection[int]
+
+
 def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
     """The scene in this folder, or why it cannot be used."""
     names = (*recipe.references, recipe.target)
-    try:
-        streams = summarize(folder / "render").streams
-    except RecordingError as problem:
-        return problem.message
-    if len(streams) != 1:
-        return f"{len(streams)} cameras or sessions in one recording, a pair has one"
-    stream = streams[0]
-    if not can_show(recipe.target, stream.channels):
+    found = _holdings(folder)
+    if isinstance(found, str):
+        return found
+    if not can_show(recipe.target, found.channels):
         return f"its recording has no {recipe.target}"
-    if not any(can_show(name, stream.channels) for name in recipe.references):
+    if not any(can_show(name, found.channels) for name in recipe.references):
         return f"its recording has none of the references {', '.join(recipe.references)}"
-    truth = {int(path.stem) for path in (folder / "truth").glob("[0-9]*.png") if path.stem.isdecimal()}
     windows = longest = 0
-    for first, last in stream.runs:
+    truth, at_once = set(found.truth), _held_at_once(recipe)
+    for first, last in found.runs:
         longest = max(longest, last + 1 - first)
-        for chunk in range(first, last + 1, LONGEST_CLIP):
-            for start in _window_starts(min(LONGEST_CLIP, last + 1 - chunk), recipe.frames):
+        for chunk in range(first, last + 1, at_once):
+            for start in _window_starts(min(at_once, last + 1 - chunk), recipe.frames):
                 indices = range(chunk + start, chunk + start + recipe.frames)
                 windows += PHOTO not in names or truth.issuperset(indices)
     if not windows:
@@ -188,12 +199,34 @@ def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
             if longest < recipe.frames
             else f"no {recipe.frames} neighbouring frames have a truth picture each"
         )
-    return Scene(folder, stream.height, stream.width, windows, _fingerprint(folder))
+    return Scene(folder, found.height, found.width, windows, _fingerprint(folder))
+
+
+def _holdings(folder: Path) -> _Holdings | str:
+    if (videos := read_pointer(folder)) is not None:
+        facts = videos.facts
+        every = range(facts.frames)
+        return _Holdings([Channel.RGB], facts.height, facts.width, [(0, facts.frames - 1)], every)
+    try:
+        streams = summarize(folder / "render").streams
+    except RecordingError as problem:
+        return problem.message
+    if len(streams) != 1:
+        return f"{len(streams)} cameras or sessions in one recording, a pair has one"
+    stream = streams[0]
+    truth = {int(path.stem) for path in (folder / "truth").glob("[0-9]*.png") if path.stem.isdecimal()}
+    return _Holdings(stream.channels, stream.height, stream.width, stream.runs, truth)
+
+
+def _held_at_once(recipe: Recipe) -> int:
+    """Frames of a scene that are in memory together: enough for one clip."""
+    return max(LONGEST_CLIP, recipe.frames)
 
 
 def _fingerprint(folder: Path) -> str:
     stats = [(str(p.relative_to(folder)), p.stat()) for p in sorted(folder.glob("*/*"))]
-    facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    facts: list[object] = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    facts += [path.read_bytes() for path in folder.glob(POINTER)]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
@@ -218,6 +251,26 @@ def _check_frames(frames: int, temporal_ratio: int) -> None:
         raise SetupError(
             f"frames = {frames}: this base packs {temporal_ratio} frames into one, after the first",
             fix=f"Use {below} or {below + temporal_ratio}.",
+        )
+
+
+def _check_videos(folder: Path, temporal_ratio: int, multiple: int) -> None:
+    """A pair of videos was cut for a trainer: one that does not fit the base was cut for another."""
+    videos = read_pointer(folder)
+    if videos is None:
+        return
+    facts, name = videos.facts, videos.photo
+    if (facts.frames - 1) % temporal_ratio:
+        fitting = (facts.frames - 1) // temporal_ratio * temporal_ratio + 1
+        raise SetupError(
+            f"{name} has {facts.frames} frames, and this base wants {temporal_ratio}n + 1",
+            fix=f"Cut it and its reference to {fitting}: ffmpeg -i IN.mp4 -frames:v {fitting} OUT.mp4",
+        )
+    if facts.height % multiple or facts.width % multiple:
+        width, height = (max(multiple, side // multiple * multiple) for side in (facts.width, facts.height))
+        raise SetupError(
+            f"{name} is {facts.width}x{facts.height}, and this base wants multiples of {multiple}",
+            fix=f"Scale it and its reference: ffmpeg -i IN.mp4 -vf scale={width}:{height} OUT.mp4",
         )
 
 

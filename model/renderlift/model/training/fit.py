@@ -22,6 +22,7 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model.training.team import Team, share_step
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's names
+STEP = "step"  # AdamW's count, kept for parameters that not every step reaches
 SAVE_S = 30.0  # between checkpoints: what a kill can cost
 SAVE_SHARE = 0.05  # of the time, at most, goes into saving ...
 SAVE_AT_LEAST_S = 55.0  # ... unless a kill would then cost more than a minute
@@ -69,6 +70,7 @@ def fit(
     checkpoint: Path,
     *,
     team: Team | None = None,
+    parts: int = 1,
     watch: Callable[[Moment], None] | None = None,
     show: Callable[[int], None] | None = None,
     show_every: int = 100,
@@ -81,6 +83,7 @@ def fit(
     Args:
         loss: step number to scalar loss; torch is seeded anew before each call.
         checkpoint: file to go on from, and to save to.
+        parts: calls of `loss` in a step, whose mean gradient is taken.
         watch: called after every step.
         show: called with the step every `show_every` steps, while `module` holds the average.
         stop: asked after every step; True saves and ends.
@@ -103,10 +106,9 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed((schedule.seed * 1_000_003 + step) * 4099 + team.rank)
-        value = loss(step)
         optimizer.zero_grad(set_to_none=True)
-        value.backward()  # pyright: ignore[reportUnknownMemberType]
-        facts = (float(value.detach()), time.monotonic() - began_s, float(bool(stop and stop())))
+        value = sum(_learn_from(loss(step) / parts) for _ in range(parts))
+        facts = (value, time.monotonic() - began_s, float(bool(stop and stop())))
         # The team decides by common facts, or one would end while the others wait for it.
         mean_loss, spent_s, stops = share_step(team, list(named.values()), facts)
         _refuse_not_finite(mean_loss, step, checkpoint)
@@ -172,6 +174,8 @@ class _Saver:
             # A parameter that no loss reached has no moments.
             state = cast(dict[str, Tensor], self._optimizer.state.get(parameter, {}))
             tensors |= {f"{key}|{name}": state[key].contiguous() for key in MOMENTS if key in state}
+            if STEP in state and int(state[STEP]) != step:
+                tensors[f"{STEP}|{name}"] = state[STEP]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         new = self._path.with_suffix(".new")
         save_file(tensors, new, metadata={"step": str(step), "spent_s": repr(spent_s)})
@@ -201,8 +205,14 @@ def _resume(
             kept = {key: tensors[f"{key}|{name}"] for key in MOMENTS if f"{key}|{name}" in tensors}
             if kept:
                 moved = {key: value.to(parameter.device) for key, value in kept.items()}
-                optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moved}
+                taken = tensors.get(f"{STEP}|{name}", torch.tensor(float(step)))
+                optimizer.state[parameter] = {STEP: taken, **moved}
     return step, spent_s
+
+
+def _learn_from(loss: Tensor) -> float:
+    loss.backward()  # pyright: ignore[reportUnknownMemberType]
+    return float(loss.detach())
 
 
 def _share(schedule: Schedule, step: int, spent_s: float) -> float:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from diffusers import LTX2VideoTransformer3DModel
 from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import calculate_shift
 from torch import Tensor
 
-from renderlift.model.packing import Context, Tokens, pack, velocity
+# The velocity (noise minus clean) of the target's latents (B, C, t, h, w): noisy, sigma (B,), clean references.
+Velocity = Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]
 
 SMALLEST_SIGMA = 0.02  # below it a picture is as good as clean, and its velocity mostly noise
 
@@ -27,8 +27,15 @@ class NoiseLevels:
     sampled: Tensor  # (n,) levels that sampling in n steps visits, from 1 down
     sampled_share: float
 
-    def draw(self, count: int) -> Tensor:
-        """(count,) levels in (0, 1]."""
+    def draw(self, count: int, within: tuple[float, float] = (0.0, 1.0)) -> Tensor:
+        """(count,) levels in (0, 1], or in [low, high) of `within`, where 1 counts as below it."""
+        low, high = within
+        drawn = self._draw(count)
+        while (outside := (drawn < low) | ((drawn >= high) & (high < 1))).any():
+            drawn = torch.where(outside, self._draw(count), drawn)
+        return drawn
+
+    def _draw(self, count: int) -> Tensor:
         anywhere = self.shift(SMALLEST_SIGMA + (1 - SMALLEST_SIGMA) * torch.rand(count))
         chosen = self.sampled[torch.randint(0, len(self.sampled), (count,))]
         return torch.where(torch.rand(count) < self.sampled_share, chosen, anywhere)
@@ -44,7 +51,7 @@ def noise_levels(scheduler: Any, target_tokens: int, *, sampled_steps: int, samp
     def shift(sigma: Tensor) -> Tensor:
         config = scheduler.config
         if not config.use_dynamic_shifting:
-            return config.shift * sigma / (1 + (config.shift - 1) * sigma)
+            return shifted(sigma, config.shift)
         mu = calculate_shift(
             target_tokens,
             config.get("base_image_seq_len", 1024),
@@ -60,9 +67,13 @@ def noise_levels(scheduler: Any, target_tokens: int, *, sampled_steps: int, samp
     return NoiseLevels(shift, sampled, sampled_share)
 
 
+def shifted(sigma: Tensor, shift: float) -> Tensor:
+    """Equal steps of noise moved towards noise, as a scheduler of this shift does."""
+    return shift * sigma / (1 + (shift - 1) * sigma)
+
+
 def flow_loss(
-    transformer: LTX2VideoTransformer3DModel,
-    context: Context,
+    velocity: Velocity,
     target: Tensor,
     references: Sequence[Tensor],
     sigma: Tensor,
@@ -70,7 +81,7 @@ def flow_loss(
     weights: Tensor | None = None,
     bfloat16: bool = True,
 ) -> Tensor:
-    """Mean squared error of the predicted velocity, on the target tokens only.
+    """Mean squared error of the predicted velocity, on the target alone.
 
     Args:
         target: clean normalised latents (B, C, t, h, w).
@@ -79,17 +90,23 @@ def flow_loss(
         weights: (C,) of each latent channel, 1 on average; None = all 1.
         bfloat16: compute in it; the loss itself is float32.
     """
-    clean = pack(target)
-    noise = torch.randn(clean.values.shape).to(clean.values.device)  # on the CPU: the same on every device
-    sigma = sigma.to(clean.values.device)
-    level = sigma.view(-1, 1, 1)
-    noisy = Tokens((1 - level) * clean.values + level * noise, clean.frames, clean.height, clean.width)
+    noise = noise_like(target)
+    sigma = sigma.to(target.device)
+    level = sigma.view(-1, 1, 1, 1, 1)
     with warnings.catch_warnings(), torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
         # Said once of a base whose own float32 weights train: its norms take the slower way.
         warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
-        predicted = velocity(transformer, noisy, sigma, [pack(r) for r in references], context)
-    error = (predicted.float() - (noise - clean.values)).square()
-    return (error if weights is None else error * weights).mean()
+        predicted = velocity((1 - level) * target + level * noise, sigma, references)
+    error = (predicted.float() - (noise - target)).square()
+    return (error if weights is None else error * weights.view(-1, 1, 1, 1)).mean()
+
+
+def noise_like(latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Noise for latents (B, C, t, h, w), drawn on the CPU token by token: the same on every device."""
+    batch, channels, *places = latents.shape
+    count = places[0] * places[1] * places[2]
+    tokens = torch.randn((batch, count, channels), generator=generator)
+    return tokens.transpose(1, 2).reshape(latents.shape).to(latents.device)
 
 
 def drop_references(names: Sequence[str], share: float) -> list[str]:
@@ -100,9 +117,8 @@ def drop_references(names: Sequence[str], share: float) -> list[str]:
 
 @torch.no_grad()
 def sample(
-    transformer: LTX2VideoTransformer3DModel,
+    velocity_at: Callable[[float], Velocity],
     levels: Tensor,
-    context: Context,
     references: Sequence[Tensor],
     target: Tensor,
     *,
@@ -112,20 +128,18 @@ def sample(
     """Paint from noise, in Euler steps, for a look during training.
 
     Args:
+        velocity_at: noise level to what predicts there: a base may have several experts.
         levels: (n,) noise levels from 1 down.
         references: latents of each reference.
         target: latents of the size wanted (1, C, t, h, w); only their shape is used.
 
     Returns:
-        Tokens (1, t * h * w, C), normalised.
+        Normalised latents (1, C, t, h, w).
     """
-    shape = pack(target)
-    values = torch.randn(shape.values.shape, generator=torch.Generator().manual_seed(seed)).to(target.device)
-    tokens = [pack(r) for r in references]
+    values = noise_like(target, torch.Generator().manual_seed(seed))
     for now, after in zip(levels.tolist(), [*levels.tolist()[1:], 0.0], strict=True):
-        noisy = Tokens(values, shape.frames, shape.height, shape.width)
         sigma = torch.full((len(values),), now, device=target.device)
         with torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
-            predicted = velocity(transformer, noisy, sigma, tokens, context)
+            predicted = velocity_at(now)(values, sigma, references)
         values = values + (after - now) * predicted.float()
     return values

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from diffusers import AutoencoderKLLTX2Video
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,7 +26,8 @@ from renderlift.model.training.dataset import Scene, Variant, variants
 from renderlift.model.training.recipe import Recipe
 
 FORMAT = 1  # of the cache; a change makes old ones invisible
-ENCODED_AT_ONCE = 4  # clips
+ENCODED_AT_ONCE = 4  # clips ...
+ENCODED_PIXELS = 8 << 20  # ... unless they have more pixels in all: then one by one
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Latents:
             names = [name for name in file.keys() if name.startswith(f"{key}/")]  # noqa: SIM118
             return {name.removeprefix(f"{key}/"): file.get_tensor(name).float() for name in names}
 
+    def scenes(self, numbers: Sequence[int]) -> list[str]:
+        """Names of the scenes that these clips are of."""
+        return [self.clips[number][0].stem for number in numbers]
+
     def batch(self, numbers: Sequence[int], device: torch.device) -> dict[str, Tensor]:
         """Name to (B, C, t, h, w), of the pictures that all these clips have."""
         clips = [self.clip(number) for number in numbers]
@@ -67,7 +71,7 @@ class Latents:
         return {name: torch.stack([clip[name] for clip in clips]).to(device) for name in common}
 
 
-def cache_folder(root: Path, autoencoder: AutoencoderKLLTX2Video, recipe: Recipe, sizes: Sizes) -> Path:
+def cache_folder(root: Path, autoencoder: Any, recipe: Recipe, sizes: Sizes) -> Path:
     """Where the latents of this autoencoder and this recipe stand under `root`."""
     facts = {
         "format": FORMAT,
@@ -95,22 +99,31 @@ def cache_folder(root: Path, autoencoder: AutoencoderKLLTX2Video, recipe: Recipe
 
 def encode_dataset(
     scenes: Sequence[Scene],
-    autoencoder: AutoencoderKLLTX2Video,
+    autoencoder: Any,
     recipe: Recipe,
     sizes: Sizes,
     folder: Path,
     *,
+    encode: Callable[[Any, Tensor], Tensor] = encode,
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Encode the scenes that are not in `folder` yet."""
+    """Encode the scenes that are not in `folder` yet.
+
+    Args:
+        encode: autoencoder and pixels (B, 3, T, H, W) in [-1, 1] to normalised latents.
+    """
     folder.mkdir(exist_ok=True)
+
+    def encoded(pixels: Tensor) -> Tensor:
+        return encode(autoencoder, pixels.to(autoencoder.device))
+
     for done, scene in enumerate(scenes):
         progress(done, len(scenes))
         if stop():
             return
         if not _is_current(folder / f"{scene.folder.name}.safetensors", scene):
-            _encode_scene(scene, autoencoder, recipe, sizes, folder)
+            _encode_scene(scene, encoded, recipe, sizes, folder)
     progress(len(scenes), len(scenes))
 
 
@@ -126,7 +139,7 @@ def open_latents(scenes: Sequence[Scene], folder: Path) -> Latents:
 
 
 def _encode_scene(
-    scene: Scene, autoencoder: AutoencoderKLLTX2Video, recipe: Recipe, sizes: Sizes, folder: Path
+    scene: Scene, encode: Callable[[Tensor], Tensor], recipe: Recipe, sizes: Sizes, folder: Path
 ) -> None:
     tensors: dict[str, Tensor] = {}
     wanted = sizes.of([*recipe.references, recipe.target], recipe.target)
@@ -137,7 +150,7 @@ def _encode_scene(
             return
         pixels = torch.stack([to_pixels(video).permute(1, 0, 2, 3) * 2 - 1 for _, video in pending])
         with torch.inference_mode():
-            latents = encode(autoencoder, pixels.to(autoencoder.device))
+            latents = encode(pixels)
         # Half floats: their steps are a thousandth of the noise that training adds.
         tensors.update(
             {name: values.half().cpu().contiguous() for (name, _), values in zip(pending, latents, strict=True)}
@@ -146,7 +159,8 @@ def _encode_scene(
 
     for variant in variants(scene, recipe, wanted):
         for name, video in _named(variant):
-            if (pending and pending[0][1].shape != video.shape) or len(pending) == ENCODED_AT_ONCE:
+            at_once = ENCODED_AT_ONCE if ENCODED_AT_ONCE * video.size <= 3 * ENCODED_PIXELS else 1
+            if (pending and pending[0][1].shape != video.shape) or len(pending) >= at_once:
                 flush()
             pending.append((name, video))
     flush()
@@ -173,7 +187,7 @@ def _is_current(path: Path, scene: Scene) -> bool:
     return facts.get("fingerprint") == scene.fingerprint
 
 
-def _weights_hash(autoencoder: AutoencoderKLLTX2Video) -> str:
+def _weights_hash(autoencoder: Any) -> str:
     digest = hashlib.sha256(repr(autoencoder.dtype).encode())
     for name, tensor in sorted(autoencoder.state_dict().items()):
         digest.update(name.encode())

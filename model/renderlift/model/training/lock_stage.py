@@ -64,7 +64,7 @@ def train_lock(stage: Stage, lock: GeometryLock) -> Outcome:
     def locked(clip: Any) -> Any:
         return to_video(apply_lock(lock, lock_buffers(clip), to_pixels(painter(clip))))
 
-    return Outcome(fitted, lambda: {"painted": painter, "painted, through this lock": locked})
+    return Outcome(fitted, {"painted": lambda: painter, "painted, through this lock": lambda: locked})
 
 
 def _paint_scenes(stage: Stage, painter: Render, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 from renderlift.bridge.clip import Render, Video, rendered
 from renderlift.bridge.errors import RenderliftError
 from renderlift.bridge.frame import Channel
+from renderlift.model.bases.facts import EMBEDDED
 from renderlift.model.evaluate import measure, psnr_db
 from renderlift.model.pairs import Pair, read_pair
 from renderlift.model.references import PHOTO, picture
-from renderlift.model.render import load
+from renderlift.model.render import find_base, load
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.strip import Picture
 from renderlift.model.training.talk import Talk
@@ -40,7 +42,7 @@ class Result:
 
 
 def measure_renders(
-    renders: Mapping[str, Render],
+    renders: Mapping[str, Callable[[], Render]],
     scenes: Sequence[Path],
     recipe: Recipe,
     talk: Talk,
@@ -49,42 +51,53 @@ def measure_renders(
 ) -> Result:
     """Render held-out scenes and measure them.
 
-    Scenes are spread over the list, so that a few of many show its variety.
+    Scenes are spread over the list, so that a few of many show its variety. One renderer is open at a time: two
+    large bases do not fit beside each other.
     """
     count = min(len(scenes), recipe.measured_scenes)
     chosen = [scenes[round(i * (len(scenes) - 1) / max(1, count - 1))] for i in range(count)]
+    videos: dict[Path, dict[str, Video]] = {scene: {} for scene in chosen}
+    problems: dict[Path, str] = {}
+    for opened_before, (name, open_render) in enumerate(renders.items()):
+        render = open_render()
+        for place, scene in enumerate(chosen):
+            talk.progress("measuring", opened_before * count + place, len(renders) * count)
+            if stop():
+                break
+            try:
+                videos[scene][name] = rendered(render, _first_pair(scene).clip)
+            except RenderliftError as problem:
+                problems.setdefault(scene, problem.message)
+    talk.progress("measuring", len(renders) * count, len(renders) * count)
+    whole = [scene for scene in chosen if videos[scene].keys() == renders.keys()]
     tables: list[list[Row]] = []
     pictures: list[dict[str, Picture]] = []
-    names: list[str] = []
-    problems: list[str] = []
-    for done, scene in enumerate(chosen):
-        talk.progress("measuring", done, count)
-        if stop():
-            break
-        try:
-            pair = next(iter(read_pair(scene)))
-            videos = {name: rendered(render, pair.clip) for name, render in renders.items()}
-            tables.append(_rows(pair, videos, recipe))
-            pictures.append(_pictures(pair, videos, recipe))
-            names.append(scene.name)
-        except RenderliftError as problem:
-            problems.append(f"{scene.name}: {problem.message}")
-    talk.progress("measuring", count, count)
-    return Result(tuple(names), _mean(tables), tuple(pictures), tuple(problems))
+    for scene in whole:
+        pair = _first_pair(scene)
+        tables.append(_rows(pair, videos[scene], recipe))
+        pictures.append(_pictures(pair, videos[scene], recipe))
+    told = tuple(f"{scene.name}: {problem}" for scene, problem in problems.items())
+    return Result(tuple(scene.name for scene in whole), _mean(tables), tuple(pictures), told)
 
 
-def adapter_renders(folder: Path, recipe: Recipe, device: str) -> dict[str, Render]:
-    """What is compared: the base alone, the adapter, and for photos the adapter with the geometry lock."""
-    base: dict[str, Any] = {"base": recipe.base, "device": device} | (
+def adapter_renders(folder: Path, recipe: Recipe, device: str) -> dict[str, Callable[[], Render]]:
+    """What is compared: the base alone and the adapter; of the embedded base also with its lock."""
+    asked: dict[str, Any] = {"base": recipe.base, "device": device, "lock": False} | (
         {"prompt": recipe.prompt} if recipe.prompt else {}
     )
     if recipe.working_pixels:
-        base["working_pixels"] = recipe.working_pixels
-    renders = {
-        "the base alone": load(adapter="none", lock=False, **base),
-        "adapter, no lock": load(adapter=str(folder), lock=False, **base),
+        asked["working_pixels"] = recipe.working_pixels
+    locks = find_base(recipe.base)[1] is EMBEDDED and recipe.target == PHOTO
+    trained = partial(load, adapter=str(folder), **asked)
+    return {
+        "the base alone": partial(load, adapter="none", **asked),
+        "adapter, no lock" if locks else "adapter": trained,
+        **({"adapter": partial(trained, lock=True)} if locks else {}),
     }
-    return renders | ({"adapter": load(adapter=str(folder), **base)} if recipe.target == PHOTO else {})
+
+
+def _first_pair(scene: Path) -> Pair:
+    return next(iter(read_pair(scene)))
 
 
 def _rows(pair: Pair, videos: dict[str, Video], recipe: Recipe) -> list[Row]:

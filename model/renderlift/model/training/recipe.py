@@ -57,16 +57,16 @@ class Recipe:
     task: str = _said("lift", "lift, forward, inverse, or a name of your own; goes into the adapter's file")
     references: tuple[str, ...] = _said((), "what it sees: rgb, depth, normal, geometry, albedo, material, photo")
     target: str = _said("", "what it shall paint: photo, or one of the above")
-    prompt: str = _said("", "for bases with a text encoder; the same for every clip")
-    base: str = _said("embedded", "embedded, or the folder of an LTX2InContextPipeline")
+    prompt: str = _said("", "for bases that read text; a scene's own caption wins; empty = the task's default")
+    base: str = _said("embedded", "embedded, or the folder of an LTX-2 or a Wan")
     autoencoder: str = _said("", "stage transformer: folder that the stage autoencoder made")
     adapter: str = _said("", "stage lock: folder of the adapter that paints; empty = the embedded one, or none")
     lock: str = _said("", "stage lock: file of one to go on from, or embedded; empty = a new one")
     frames: int = _said(5, "frames in a clip; of the form k * r + 1, where r is what the base packs (4, LTX-2: 8)")
-    working_pixels: int = _said(0, "area the base paints at; 0 = that of `renderlift enhance`")
+    working_pixels: int = _said(0, "area to paint at; 0 = the base's own, but no larger than a folder base's pairs")
     variants: int = _said(4, "clips cut from each stretch of frames: the whole picture, then crops and mirrors")
     recolour: float = _said(0.0, "share of the crops with their colours exchanged: variety where pairs are few")
-    reference_downscale: int = _said(1, "2 halves the sides of the references: a quarter of their tokens")
+    reference_downscale: int = _said(1, "2 halves the references' sides: a quarter of their tokens; not for Wan")
     reference_dropout: float = _said(0.05, "how often each reference is left out, so that it may be missing later")
     rank: int = _said(32, "of the LoRA")
     alpha: int = _said(0, "of the LoRA; 0 = as the rank")
@@ -81,6 +81,7 @@ class Recipe:
     sampled_steps: int = _said(4, "those few steps")
     weigh_channels: bool = _said(True, "latent channels count by what they change; for bases in folders: false")
     gradient_checkpointing: bool = _said(False, "less memory, a third more time")
+    memory: str = _said("auto", "full; low = slower, for small GPUs; auto = low where full does not fit")
     precision: str = _said("auto", "bfloat16, float32, or auto: what the processor computes")
     seed: int = _said(0, "of everything drawn at random")
     held_out_scenes: int = _said(0, "scenes kept to measure on, if the dataset has no held-out ones; 0 = a tenth")
@@ -88,8 +89,8 @@ class Recipe:
     picture_every_steps: int = _said(100, "steps between two picture strips")
 
 
-# These end or show a training and change nothing that it learns on the way.
-BUDGET = ("steps", "minutes", "picture_every_steps", "measured_scenes")
+# These may change on the way: they end, show or fit a training, and what it learns stays the same task.
+BUDGET = ("steps", "minutes", "picture_every_steps", "measured_scenes", "memory")
 
 
 def read_recipe(path: Path | None, **given: Any) -> Recipe:
@@ -158,6 +159,7 @@ def check(recipe: Recipe) -> Recipe:
         "recolour": 0 <= recipe.recolour <= 1,
         "sampled_steps": recipe.sampled_steps >= 1,
         "learning_rate": 0 < recipe.learning_rate < 1,
+        "memory": recipe.memory in ("auto", "full", "low"),
         "precision": recipe.precision in ("auto", "bfloat16", "float32"),
         "minutes": recipe.minutes >= 0,
         "steps": recipe.steps >= 0,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.render import EMBEDDED_PIXELS
+from renderlift.model.pairs.columns import as_scenes
+from renderlift.model.presets import gpu_memory_bytes
 from renderlift.model.training.adapter import open_adapter
 from renderlift.model.training.base_stages import open_stage
 from renderlift.model.training.card import HEADER, Facts, table_rows, write_card
@@ -26,7 +27,7 @@ from renderlift.model.training.recipe import BASE_STAGES, Recipe, changed_fields
 from renderlift.model.training.stage import Outcome, Stage, checkpoint_in
 from renderlift.model.training.strip import save_strip, strip
 from renderlift.model.training.talk import Silence, Talk
-from renderlift.model.training.team import join_team
+from renderlift.model.training.team import in_turn, join_team
 
 RECIPE_FILE = "recipe.toml"
 
@@ -49,7 +50,7 @@ def train(
 
     Args:
         output: folder to write.
-        dataset: folder of pairs, as `renderlift pairs` makes them.
+        dataset: folder of pairs, as `renderlift pairs` makes them, or videos and a file of ltx-trainer's columns.
         config: recipe file; `given` fields win over it.
         held_out: dataset to measure on; None = the held-out scenes of `dataset`.
         cache: where latents are kept; None = in the dataset.
@@ -68,9 +69,11 @@ def train(
     talk = talk if talk is not None and team.leads else Silence()
     _refuse_other_recipe(output, recipe, restart=restart)
     work = (open_stage if recipe.task in BASE_STAGES else open_adapter)(recipe, team.device)
-    found = survey(dataset, held_out, recipe, work.grid.temporal_ratio)
-    sizes = choose_sizes(found, recipe, recipe.working_pixels or EMBEDDED_PIXELS, work.grid)
-    plan = make_plan(found, recipe, sizes, work.grid, work.module)
+    kept = cache or (dataset / ".latents" if dataset.is_dir() else dataset.parent / ".latents")
+    pairs, measured = in_turn(team, lambda: (as_scenes(dataset, kept), held_out and as_scenes(held_out, kept)))
+    found = survey(pairs, measured, recipe, work.grid.temporal_ratio, work.grid.multiple)
+    sizes = choose_sizes(found, recipe, work.grid, work.pixels, stretches=work.stretches)
+    plan = make_plan(found, recipe, sizes, work.grid, work.counts, gpu_memory_bytes(team.device))
     _tell_plan(plan, recipe, found, output, talk, restart=restart)
     if dry_run:
         return True
@@ -79,7 +82,7 @@ def train(
     team.wait()
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(output / "training", recipe, talk)) if team.leads else None
-        stage = Stage(recipe, found, sizes, output, cache or dataset / ".latents", team, journal, talk, stop)
+        stage = Stage(recipe, found, sizes, output, kept, team, journal, talk, stop, plan.memory)
         outcome = work.run(stage)
     if not outcome.fitted.done:
         step, _ = checkpoint_facts(stage.checkpoint)
@@ -106,7 +109,7 @@ def _tell_plan(plan: Plan, recipe: Recipe, found: Survey, output: Path, talk: Ta
 def _report(stage: Stage, facts: Facts, outcome: Outcome) -> None:
     """Measure on the held-out scenes, and write card, table and pictures."""
     output, recipe = stage.output, stage.recipe
-    renders = outcome.renders() if stage.found.held_out else {}
+    renders = outcome.renders if stage.found.held_out else {}
     result = (
         measure_renders(renders, stage.found.held_out, recipe, stage.talk, stop=stage.stop)
         if renders

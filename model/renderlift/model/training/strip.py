@@ -1,6 +1,6 @@
 """A strip of pictures: what the adapter sees, what it paints, what it should have painted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,31 +31,27 @@ def decode(autoencoder: AutoencoderKLLTX2Video, latents: Tensor) -> Video:
 
 
 @torch.no_grad()
-def channel_weights(autoencoder: AutoencoderKLLTX2Video, clips: Sequence[Tensor]) -> Tensor:
+def channel_weights(decode: Callable[[Tensor], Video], clips: Sequence[Tensor]) -> Tensor:
     """How much a step of one deviation in each latent channel changes the picture: (C,), 1 on average.
 
     Latents are normalised, so a loss that counts channels alike spends most of a small model on
     those that nobody sees.
 
     Args:
-        clips: normalised latents (1, C, t, h, w) to try it on.
+        decode: normalised latents (1, C, t, h, w) to (T, H, W, 3) uint8.
+        clips: latents to try it on.
     """
     count = clips[0].shape[1]
     change = torch.zeros(count)
     for latents in clips:
-        plain = decode(autoencoder, latents).astype(np.float32)
+        plain = decode(latents).astype(np.float32)
         signs = torch.randn(latents.shape[2:], generator=torch.Generator().manual_seed(0)).sign()
         for channel in range(count):
             moved = latents.clone()
             moved[:, channel] += signs.to(latents.device)
-            difference = decode(autoencoder, moved).astype(np.float32) - plain
+            difference = decode(moved).astype(np.float32) - plain
             change[channel] += float(np.sqrt(np.square(difference).mean()))
     return change / change.mean()
-
-
-def unpack(tokens: Tensor, like: Tensor) -> Tensor:
-    """Tokens (1, N, C) to latents of the shape of `like` (1, C, t, h, w)."""
-    return cast(Tensor, LTX2InContextPipeline._unpack_latents(tokens, *like.shape[2:]))
 
 
 def strip(rows: Sequence[dict[str, Picture]]) -> Picture:

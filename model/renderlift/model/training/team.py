@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.device import pick_device
+
+Found = TypeVar("Found")
 
 
 def _same(values: Tensor) -> Tensor:
@@ -68,8 +70,21 @@ def join_team(device: str) -> Team:
     )
 
 
+def in_turn(team: Team, work: Callable[[], Found]) -> Found:
+    """What the process that leads writes first, and the others then find: each does `work`."""
+    if not team.leads:
+        team.wait()
+    done = work()
+    if team.leads:
+        team.wait()
+    return done
+
+
 def share_step(team: Team, parameters: Sequence[Tensor], facts: Sequence[float]) -> list[float]:
-    """Put the mean gradient into every process, and give the mean of `facts`."""
+    """Put the mean gradient into every process, and give the mean of `facts`.
+
+    A parameter that no process reached stays without one, or the optimizer would move it all the same.
+    """
     if team.count == 1:
         return list(facts)
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -77,6 +92,7 @@ def share_step(team: Team, parameters: Sequence[Tensor], facts: Sequence[float])
     flat = team.mean(flat)
     place = 0
     for parameter in parameters:
-        parameter.grad = flat[place : place + parameter.numel()].view_as(parameter).to(parameter.dtype).clone()
+        mean = flat[place : place + parameter.numel()].view_as(parameter).to(parameter.dtype)
+        parameter.grad = mean.clone() if parameter.grad is not None or mean.any() else None
         place += parameter.numel()
     return [float(value) for value in flat[place:]]
