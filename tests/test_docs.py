@@ -22,7 +22,12 @@ def named(page: Path) -> str:
 
 
 def shell_lines(page: Path) -> list[str]:
-    return [line for kind, body in FENCE.findall(page.read_text()) if kind == "bash" for line in body.splitlines()]
+    return [
+        line
+        for kind, body in FENCE.findall(page.read_text())
+        if kind == "bash"
+        for line in body.replace("\\\n", " ").splitlines()
+    ]
 
 
 def renderlift_commands(page: Path) -> list[list[str]]:
