@@ -4,15 +4,14 @@ Speed needs no trained weights. On a GPU the shapes are those of published bases
 and a tiny Wan's, by the same code. The bound is what the machine's own matrix rate, measured first, allows for.
 """
 
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKLLTX2Video, AutoencoderKLWan, WanTransformer3DModel
-from flops import LTX_2B, WAN_1_3B, Run, Shape, flops_per_clip
+from flops import LTX2_19B, LTX_2B, WAN_1_3B, Run, Shape, flops_per_clip
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -29,12 +28,25 @@ LTX_2B_SIZE = EmbeddedSize(
 )
 HALF = 0.25  # tokens of a reference of half the side
 
+LTX2_19B_SIZE = EmbeddedSize(
+    latent_channels=128,
+    heads=32,
+    head_dim=128,
+    layers=48,
+    caption_channels=4096,
+    caption_tokens=LTX2_19B.text_tokens,
+)
+SIZES = {EMBEDDED_SHAPE: EMBEDDED, LTX_2B: LTX_2B_SIZE, LTX2_19B: LTX2_19B_SIZE}
+
 ON_GPU = (
     Run("LTX 2B, half-size reference", LTX_2B, 121, 704, 1216, 8, HALF),
     Run("LTX 2B, half-size reference", LTX_2B, 121, 704, 1216, 4, HALF),
     Run("Wan 2.1 1.3B", WAN_1_3B, 81, 480, 832, 8),
     Run("Wan 2.1 1.3B", WAN_1_3B, 81, 480, 832, 4),
     Run("live: LTX 2B, 2 half-size references", LTX_2B, 25, 448, 832, 4, 2 * HALF),
+    Run("live: LTX 2B, 2 half-size references", LTX_2B, 25, 448, 832, 1, 2 * HALF),
+    Run("live: embedded", EMBEDDED_SHAPE, 9, 96, 160, 2, 1.0),
+    Run("LTX-2 19B, half-size reference", LTX2_19B, 121, 704, 1216, 8, HALF),
 )
 ON_CPU = (
     Run("embedded", EMBEDDED_SHAPE, 17, 96, 160, 2, 1.0),
@@ -47,6 +59,8 @@ ON_CPU = (
 class Model:
     """What a run needs of a base."""
 
+    transformer: Any
+    autoencoder: Any
     forward: Callable[[], object]  # one step of one clip
     encode: Callable[[], object]  # its references
     decode: Callable[[], object]
@@ -61,6 +75,9 @@ class Measured:
     autoencoder_flops: float
     denoise_s: float
     autoencoder_s: float
+    peak_bytes: int = 0  # of the GPU's memory
+    compiled: bool = False
+    tiled: bool = False  # decoded in tiles, because the whole did not fit
 
     @property
     def fps(self) -> float:
@@ -68,51 +85,80 @@ class Measured:
 
 
 def run_all() -> None:
-    """Measure, and print the table."""
+    """Measure, and print each row of the table as it is known."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    dtypes = (torch.bfloat16, torch.float32)
+    on_gpu = device.type == "cuda"
+    name = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
+    dtypes = (torch.bfloat16,) if on_gpu else (torch.bfloat16, torch.float32)
     rates = {dtype: matrix_rate(device, dtype) for dtype in dtypes}
-    done: list[tuple[Measured, torch.dtype]] = []
-    for run in ON_GPU if device.type == "cuda" else ON_CPU:
-        for dtype in dtypes[:1] if device.type == "cuda" else dtypes:
-            print(f"running {run.name} in {dtype_name(dtype)} ...", file=sys.stderr)
-            done.append((measure(run, device, dtype), dtype))
-            # Clocks and neighbours change: the rate is the best of all that were measured along the way.
-            rates[dtype] = max(rates[dtype], matrix_rate(device, dtype))
-    for dtype, rate in rates.items():
-        print(f"{name}: {rate / 1e12:.3f} TFLOP/s of {dtype_name(dtype)} matrix products")
     print(f"\n{'':65} {'TFLOP':>8} {'':>8} {'denoise':>8} {'s':>8} {'autoenc.':>8}")
     print(
         f"{'base':38} {'clip':>13} {'st.':>3} {'dtype':>8} {'denoise':>8} {'autoenc.':>8} {'bound':>8} "
-        f"{'took':>8} {'s':>8} {'ratio':>6} {'fps':>6}"
+        f"{'took':>8} {'s':>8} {'ratio':>6} {'fps':>6}{'  peak' if on_gpu else ''}",
+        flush=True,
     )
-    for measured, dtype in done:
-        print(row(measured, rates[dtype], dtype))
+    for runs in same_clips(ON_GPU if on_gpu else ON_CPU):
+        for dtype in dtypes:
+            for measured in measure(runs, device, dtype):
+                # Clocks and neighbours change: the rate is the best of all that were measured along the way.
+                rates[dtype] = max(rates[dtype], matrix_rate(device, dtype))
+                print(row(measured, rates[dtype], dtype), flush=True)
+    for dtype, rate in rates.items():
+        print(f"{name}: {rate / 1e12:.3f} TFLOP/s of {dtype_name(dtype)} matrix products")
+
+
+def same_clips(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that differ in their steps alone, together: one model serves them all."""
+    groups: dict[Run, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(replace(run, steps=0), []).append(run)
+    return list(groups.values())
 
 
 def row(measured: Measured, rate: float, dtype: torch.dtype) -> str:
     run, bound_s = measured.run, measured.denoise_flops / rate
     size = f"{run.frames}x{run.height}x{run.width}"
-    live = f" of {LIVE_FPS:.0f}" if run.name.startswith("live") else ""
+    notes = f" of {LIVE_FPS:.0f}" if run.name.startswith("live") else ""
+    notes += f"  {measured.peak_bytes / 1e9:.1f} GB" if measured.peak_bytes else ""
+    notes += ", compiled" if measured.compiled else ""
+    notes += ", decoded in tiles" if measured.tiled else ""
     return (
         f"{run.name:38} {size:>13} {run.steps:>3} {dtype_name(dtype):>8} {measured.denoise_flops / 1e12:>8.3f} "
         f"{measured.autoencoder_flops / 1e12:>8.3f} {bound_s:>8.3f} {measured.denoise_s:>8.3f} "
-        f"{measured.autoencoder_s:>8.3f} {measured.denoise_s / bound_s:>5.1f}x {measured.fps:>6.1f}{live}"
+        f"{measured.autoencoder_s:>8.3f} {measured.denoise_s / bound_s:>5.1f}x {measured.fps:>6.1f}{notes}"
     )
 
 
-def measure(run: Run, device: torch.device, dtype: torch.dtype) -> Measured:
-    """One clip of a run with random weights."""
+def measure(runs: Sequence[Run], device: torch.device, dtype: torch.dtype) -> Iterator[Measured]:
+    """The clips of one shape with random weights; on a GPU once more with compiled blocks."""
+    on_gpu = device.type == "cuda"
+    counted = autoencoder_flops(runs[0])
     with torch.inference_mode():
-        model = open_model(run, device, dtype)
-        one_step_s = timed(model.forward, device)
-        autoencoder_s = timed(model.decode, device) + timed(model.encode, device)
+        model = open_model(runs[0], device, dtype)
+        autoencoder_s, tiled = autoencoder_time(model, device)
+        for compiled in (False, True) if on_gpu else (False,):
+            if compiled:
+                model.transformer.compile_repeated_blocks(fullgraph=True)
+            step_s = timed(model.forward, device)
+            for run in runs:
+                peak = torch.cuda.max_memory_allocated() if on_gpu else 0
+                flops = flops_per_clip(run)
+                yield Measured(run, flops, counted, run.steps * step_s, autoencoder_s, peak, compiled, tiled)
         del model
-        if device.type == "cuda":
+        if on_gpu:
             torch.cuda.empty_cache()
-        counted = autoencoder_flops(run)
-    return Measured(run, flops_per_clip(run), counted, run.steps * one_step_s, autoencoder_s)
+            torch.cuda.reset_peak_memory_stats()
+
+
+def autoencoder_time(model: Model, device: torch.device) -> tuple[float, bool]:
+    """Seconds to encode a clip's references and decode its picture, and whether that took tiles."""
+    encode_s = timed(model.encode, device)
+    try:
+        return encode_s + timed(model.decode, device), False
+    except torch.OutOfMemoryError:
+        model.autoencoder.enable_tiling()
+        torch.cuda.empty_cache()
+    return encode_s + timed(model.decode, device), True
 
 
 def autoencoder_flops(run: Run) -> float:
@@ -172,7 +218,7 @@ def open_model(run: Run, device: torch.device, dtype: torch.dtype, *, only_autoe
 
 def _ltx(run: Run, only_autoencoder: bool) -> Model:
     embedded = run.shape is EMBEDDED_SHAPE
-    size = EMBEDDED if embedded else LTX_2B_SIZE
+    size = SIZES[run.shape]
     side, step = run.shape.pixels_per_token, run.shape.frames_per_token
     t, h, w = 1 + (run.frames - 1) // step, run.height // side, run.width // side
     reference_count = 0 if not run.references else 1 if run.references in (1.0, HALF) else 2
@@ -193,6 +239,8 @@ def _ltx(run: Run, only_autoencoder: bool) -> Model:
             autoencoder.encode(pixels).latent_dist.mode()
 
     return Model(
+        None if only_autoencoder else pipeline.transformer,
+        autoencoder,
         lambda: velocity(pipeline.transformer, target, sigma, [reference] * reference_count, context),
         encode,
         lambda: autoencoder.decode(latents, return_dict=False)[0],
@@ -217,6 +265,8 @@ def _wan(run: Run, only_autoencoder: bool) -> Model:
     latents = torch.randn(1, 16, t, h, w)
     text = torch.randn(1, shape.text_tokens, text_channels)
     return Model(
+        transformer,
+        autoencoder,
         lambda: transformer(latents, timestep=torch.tensor([500.0]), encoder_hidden_states=text, return_dict=False),
         lambda: None,
         lambda: autoencoder.decode(latents, return_dict=False)[0],

@@ -1,0 +1,62 @@
+"""What only a GPU can show: every preset paints what the CPU does, and trainings run there.
+
+Skipped without one, which is where the rest of this folder runs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from renderlift.bridge.clip import Clip
+from renderlift.model import presets
+from renderlift.model.pairs.scene_folder import write_scene
+from renderlift.model.render import load
+from renderlift.model.training.run import train
+
+Shot = Callable[..., Clip]
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+RENDERED = ("ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace")
+# Levels of 255: products in another order, and the noise of a few steps on random weights.
+NEAR = 4
+
+
+def painted(base: Path, clip: Clip, **options: Any) -> np.ndarray:
+    asked: dict[str, Any] = {"steps": 2, "guidance": 1.0, "dtype": "float32", "lock": False}
+    return load(base=str(base), **asked, **options)(clip).astype(int)
+
+
+@pytest.mark.parametrize("preset", [preset for preset in presets.PRESETS if not preset.quantised], ids=str)
+@pytest.mark.parametrize("name", RENDERED)
+def test_every_preset_paints_what_the_cpu_paints(
+    name: str, preset: presets.Preset, shot: Shot, request: pytest.FixtureRequest
+) -> None:
+    base: Path = request.getfixturevalue(name)
+    clip = shot(9, 64, 96)
+    difference = np.abs(painted(base, clip, device="cuda", preset=preset.name) - painted(base, clip, device="cpu"))
+    assert difference.mean() < 1 and np.quantile(difference, 0.99) <= NEAR
+
+
+@pytest.mark.parametrize("memory", ["full", "low"])
+@pytest.mark.parametrize("name", ["tiny_base", "ltx2", "wan", "wan_a14b"])
+def test_an_adapter_trained_there_changes_what_is_painted(
+    name: str, memory: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    base: Path = request.getfixturevalue(name)
+    clip = shot(5, 32, 64)
+    photos = enumerate((clip.channels["rgb"] * 0.5).astype(np.uint8))  # type: ignore[index]
+    write_scene(tmp_path / "data" / "000000", clip.frames, photos, {})
+    (tmp_path / "recipe.toml").write_text("frames = 5\nrank = 2\nlearning_rate = 0.3\nweigh_channels = false\n")
+    given: dict[str, Any] = {"config": tmp_path / "recipe.toml", "steps": 10, "device": "cuda", "memory": memory}
+    assert train(tmp_path / "adapter", tmp_path / "data", base=str(base), **given)
+    plain, taught = (painted(base, clip, device="cuda", adapter=a) for a in ("none", str(tmp_path / "adapter")))
+    assert np.abs(taught - plain).mean() > 0.5
+
+
+def test_the_shipped_model_paints_the_same_there(shot: Shot) -> None:
+    clip = shot(9, 128, 224)
+    here, there = (load(device=device, dtype="float32", steps=2)(clip).astype(int) for device in ("cpu", "cuda"))
+    assert np.abs(here - there).mean() < 1
