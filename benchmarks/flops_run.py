@@ -264,10 +264,11 @@ def _wan(run: Run, only_autoencoder: bool) -> Model:
     autoencoder.eval()
     latents = torch.randn(1, 16, t, h, w)
     text = torch.randn(1, shape.text_tokens, text_channels)
+    timestep = torch.tensor([500.0])
     return Model(
         transformer,
         autoencoder,
-        lambda: transformer(latents, timestep=torch.tensor([500.0]), encoder_hidden_states=text, return_dict=False),
+        lambda: transformer(latents, timestep=timestep, encoder_hidden_states=text, return_dict=False),
         lambda: None,
         lambda: autoencoder.decode(latents, return_dict=False)[0],
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from diffusers.hooks import apply_group_offloading
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BaseFacts, has_part
@@ -168,9 +169,9 @@ def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int
         case "parts":
             opened.enable_model_cpu_offload(device=device)
         case "blocks":
-            _group(opened, device, offload_type="block_level", num_blocks_per_group=2)
+            _group(opened, device, blocks=_denoisers(opened))
         case "layers":
-            _group(opened, device, offload_type="leaf_level")
+            _group(opened, device, blocks=[])
 
 
 def gpu_memory_bytes(device: torch.device) -> float:
@@ -178,8 +179,26 @@ def gpu_memory_bytes(device: torch.device) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0.0
 
 
-def _group(pipeline: Any, device: torch.device, **how: Any) -> None:
-    pipeline.enable_group_offload(onload_device=device, use_stream=device.type == "cuda", **how)
+def _group(pipeline: Any, device: torch.device, *, blocks: list[Any]) -> None:
+    """Bring weights in layer by layer; those of `blocks`, a few blocks at a time.
+
+    An autoencoder cannot go by blocks: it is called by `encode` and `decode`, which bring in no layer that stands
+    outside its blocks.
+    """
+    how: dict[str, Any] = {"onload_device": device, "use_stream": device.type == "cuda"}
+    for part in pipeline.components.values():
+        if not isinstance(part, torch.nn.Module):
+            continue
+        by_blocks = any(part is block for block in blocks)
+        level: dict[str, Any] = (
+            {"offload_type": "block_level", "num_blocks_per_group": 2}
+            if by_blocks
+            else {"offload_type": "leaf_level"}
+        )
+        if hasattr(part, "enable_group_offload"):
+            part.enable_group_offload(**how, **level)
+        else:
+            apply_group_offloading(part, **how, **level)
 
 
 def _denoisers(pipeline: Any) -> list[Any]:

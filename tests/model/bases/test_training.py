@@ -26,7 +26,7 @@ from renderlift.model.render import load, load_base
 from renderlift.model.training import adapter as training
 from renderlift.model.training import parts, text
 from renderlift.model.training.bench import Bench, experts_turns, open_bench
-from renderlift.model.training.in_context import OF_WAN
+from renderlift.model.training.in_context import OF_WAN, kind_of
 from renderlift.model.training.run import train
 from renderlift.model.training.talk import Silence
 
@@ -224,6 +224,12 @@ def test_the_plan_needs_no_weights(base: Path, dataset: Path, given: dict[str, A
     # A large base may still be on its way from the hub, and its 40 GB say nothing that its config files do not.
     bare = shutil.copytree(base, tmp_path / base.name, ignore=shutil.ignore_patterns("*.safetensors"))
     assert train(tmp_path / "out", dataset, base=str(bare), dry_run=True, **given)
+
+
+@pytest.mark.parametrize(("name", "like"), [("ltx2_full", "ltx2"), ("wan_5b", "wan")])
+def test_the_variants_of_a_base_are_taught_as_it_is(name: str, like: str, request: pytest.FixtureRequest) -> None:
+    variant, base = (kind_of(facts_of(request.getfixturevalue(which))) for which in (name, like))
+    assert variant is base
 
 
 @pytest.mark.parametrize(("name", "said"), [("cosmos", "takes no adapters"), ("wan_vace", "control video")])

@@ -61,8 +61,8 @@ def text_of(
     wan = cast(Any, pipeline)
     transformer = wan.transformer if wan.transformer is not None else wan.transformer_2
     guided = settings.guidance > 1
-    # Its first parameters stay float32 whatever it computes in.
-    device, dtype = next(transformer.parameters()).device, transformer.dtype
+    # Its weights may wait on the CPU until they are called.
+    device, dtype = wan._execution_device, transformer.dtype
     if not encoder.reads_text:
         nothing = no_words(TEXT_TOKENS, int(transformer.config.text_dim), device, dtype)
         return nothing, nothing if guided else None

@@ -47,9 +47,9 @@ def kind_of(facts: BaseFacts) -> InContext:
     Raises:
         SetupError: it cannot be.
     """
-    if facts in (EMBEDDED, LTX2):
+    if facts.name in (EMBEDDED.name, LTX2.name):
         return OF_LTX2
-    if facts is WAN:
+    if facts.name == WAN.name:
         return OF_WAN
     if not facts.takes_adapters:
         raise SetupError(
