@@ -196,7 +196,7 @@ def _group(pipeline: Any, device: torch.device, *, blocks: list[Any]) -> None:
             else {"offload_type": "leaf_level"}
         )
         if hasattr(part, "enable_group_offload"):
-            part.enable_group_offload(**how, **level)
+            cast(Any, part).enable_group_offload(**how, **level)
         else:
             apply_group_offloading(part, **how, **level)
 
