@@ -156,7 +156,8 @@ def test_two_workers_make_what_one_process_makes(tmp_path, record, ray_here, loo
     assert {stream.name: result.frames for stream, result in done.items()} == {
         f"take{i}": 10 + 3 * i for i in range(4)
     }
-    assert len(workers(tmp_path)) == 2
+    # One may be so slow to start that the other has done it all by then; this process does nothing of it.
+    assert 1 <= len(workers(tmp_path)) <= 2 and str(os.getpid()) not in workers(tmp_path)
     assert all(content(stream.output) == plainly(stream) for stream in streams)
     # Given again, nothing is rendered again.
     rendered = clips_rendered(tmp_path)
@@ -175,7 +176,7 @@ def test_the_shots_of_one_recording_are_shared_out_and_the_output_is_the_same(
     slow = Look(look.render, {**look.options, "pause_s": 0.05})
     [(_, result)] = list(enhance_all(streams, slow, TWO))
     assert (result.frames, result.missing_frames) == (110, 81)
-    assert len(workers(tmp_path)) == 2
+    assert 1 <= len(workers(tmp_path)) <= 2 and str(os.getpid()) not in workers(tmp_path)
     assert set(clips_rendered(tmp_path).values()) == {1}
     assert content(streams[0].output) == plainly(streams[0])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".finished", streams[0].output.name]
