@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKLLTX2Video, AutoencoderKLWan, WanTransformer3DModel
-from flops import LTX2_19B, LTX_2B, WAN_1_3B, Run, Shape, flops_per_clip
+from flops import LTX2_19B, LTX_2B, WAN_1_3B, WAN_14B, Run, Shape, flops_per_clip
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -47,6 +47,7 @@ ON_GPU = (
     Run("live: LTX 2B, 2 half-size references", LTX_2B, 25, 448, 832, 1, 2 * HALF),
     Run("live: embedded", EMBEDDED_SHAPE, 9, 96, 160, 2, 1.0),
     Run("LTX-2 19B, half-size reference", LTX2_19B, 121, 704, 1216, 8, HALF),
+    Run("Wan 2.2 A14B, one expert", WAN_14B, 81, 480, 832, 4),
 )
 ON_CPU = (
     Run("embedded", EMBEDDED_SHAPE, 17, 96, 160, 2, 1.0),
@@ -250,7 +251,7 @@ def _ltx(run: Run, only_autoencoder: bool) -> Model:
 def _wan(run: Run, only_autoencoder: bool) -> Model:
     shape = run.shape
     t, h, w = 1 + (run.frames - 1) // shape.frames_per_token, run.height // 8, run.width // 8
-    text_channels = 4096 if shape is WAN_1_3B else 64
+    text_channels = 64 if shape is TINY_WAN else 4096
     transformer: Any = None
     if not only_autoencoder:
         transformer = WanTransformer3DModel(
@@ -260,7 +261,7 @@ def _wan(run: Run, only_autoencoder: bool) -> Model:
             ffn_dim=shape.ffn,
             text_dim=text_channels,
         )
-    autoencoder: Any = AutoencoderKLWan() if shape is WAN_1_3B else AutoencoderKLWan(base_dim=16)
+    autoencoder: Any = AutoencoderKLWan(base_dim=16) if shape is TINY_WAN else AutoencoderKLWan()
     autoencoder.eval()
     latents = torch.randn(1, 16, t, h, w)
     text = torch.randn(1, shape.text_tokens, text_channels)
