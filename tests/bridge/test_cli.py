@@ -32,6 +32,15 @@ def load():
         return clip.channels["rgb"]
     return render
 """
+HELPED_RENDERER = """
+def load():
+    def render(clip):
+        if clip.frames[0].index == 16:
+            render.remedies.append("half the pixels (out of memory)")
+        return clip.channels["rgb"]
+    render.remedies = []
+    return render
+"""
 
 
 def frame(index: int) -> Frame:
@@ -200,6 +209,21 @@ def test_an_option_that_the_renderer_does_not_have_is_an_error(recording: Path, 
     told = run("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "identity", "--steps", "4")
     assert told.exit_code == 1
     assert "steps" in told.stderr
+
+
+def test_enhance_tells_at_its_end_which_frames_needed_a_remedy(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "helped_look.py").write_text(HELPED_RENDERER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = ("--render", "helped_look:load", "--length", 8, "--overlap", 0)
+    told = run("enhance", recording, "-o", tmp_path / "out.mp4", *arguments)
+    assert told.exit_code == 0, told.stderr
+    last_line = told.stderr.splitlines()[-1]
+    assert last_line.endswith("out.mp4; frames 16 to 39 with half the pixels (out of memory)")
+    told = run("enhance", recording, "-o", tmp_path / "again.mp4", *arguments, "--json")
+    remedied = {"remedy": "half the pixels (out of memory)", "first_index": 16, "last_index": 39}
+    assert events_of(told.stdout)[-1]["enhanced"]["remedied"] == [remedied]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT between processes there")

@@ -352,6 +352,7 @@ def enhance(
         from renderlift.bridge.clip import clip_size
         from renderlift.bridge.enhance import enhance as enhance_recording
         from renderlift.bridge.record import summarize
+        from renderlift.bridge.remedied import in_words
         from renderlift.bridge.renderer import load_renderer
         from renderlift.bridge.video import refuse_other_ending
 
@@ -375,7 +376,9 @@ def enhance(
         )
         reused = f", {done.reused_frames} of them from the run before" if done.reused_frames else ""
         missing = f"; {done.missing_frames} are missing or damaged in the recording" if done.missing_frames else ""
-        events.tell("enhanced", f"{done.frames} frames in {done.path}{reused}{missing}", enhanced=done)
+        remedied = f"; {in_words(done.remedied)}" if done.remedied else ""
+        text = f"{done.frames} frames in {done.path}{reused}{missing}{remedied}"
+        events.tell("enhanced", text, enhanced=done)
         if done.missing_frames:
             raise typer.Exit(LOSSY)
 

@@ -153,6 +153,7 @@ def load(
     def whole(clip: Clip) -> Video:
         return kept(clip, render(clip), keep or {})
 
+    whole.remedies = enduring.remedies  # type: ignore[attr-defined]
     # What the bridge cuts clips to, and what previews are made of.
     if frames:
         whole.clip_size = frames, overlap  # type: ignore[attr-defined]
