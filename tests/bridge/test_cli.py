@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from renderlift.bridge import cli, options, wire
+from renderlift.bridge import cli, cli_engines, options, wire
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder, read_frames
@@ -93,7 +93,7 @@ def test_the_command_line_starts_without_the_packages_that_take_long() -> None:
 
 
 def test_the_address_in_the_help_is_that_of_the_protocol() -> None:
-    assert cli.DEFAULT_ENDPOINT == wire.DEFAULT_ENDPOINT
+    assert cli_engines.DEFAULT_ENDPOINT == wire.DEFAULT_ENDPOINT
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -260,7 +260,7 @@ def test_a_recording_played_to_a_recorder_arrives_whole(recording: Path, tmp_pat
 
 
 def test_playing_to_no_bridge_says_how_to_start_one(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "CONNECT_S", 0.2)
+    monkeypatch.setattr(cli_engines, "CONNECT_S", 0.2)
     told = run("play", recording, "--endpoint", "tcp://127.0.0.1:9")
     assert told.exit_code == 1
     assert "renderlift serve --endpoint tcp://127.0.0.1:9" in told.stderr
