@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from renderlift.bridge import cli, options, wire
+from renderlift.bridge import cli, cli_engines, options, wire
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder, read_frames
@@ -30,6 +30,15 @@ def load():
     def render(clip):
         time.sleep(0.3)
         return clip.channels["rgb"]
+    return render
+"""
+HELPED_RENDERER = """
+def load():
+    def render(clip):
+        if clip.frames[0].index == 16:
+            render.remedies.append("half the pixels (out of memory)")
+        return clip.channels["rgb"]
+    render.remedies = []
     return render
 """
 
@@ -84,7 +93,7 @@ def test_the_command_line_starts_without_the_packages_that_take_long() -> None:
 
 
 def test_the_address_in_the_help_is_that_of_the_protocol() -> None:
-    assert cli.DEFAULT_ENDPOINT == wire.DEFAULT_ENDPOINT
+    assert cli_engines.DEFAULT_ENDPOINT == wire.DEFAULT_ENDPOINT
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -202,6 +211,21 @@ def test_an_option_that_the_renderer_does_not_have_is_an_error(recording: Path, 
     assert "steps" in told.stderr
 
 
+def test_enhance_tells_at_its_end_which_frames_needed_a_remedy(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "helped_look.py").write_text(HELPED_RENDERER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = ("--render", "helped_look:load", "--length", 8, "--overlap", 0)
+    told = run("enhance", recording, "-o", tmp_path / "out.mp4", *arguments)
+    assert told.exit_code == 0, told.stderr
+    last_line = told.stderr.splitlines()[-1]
+    assert last_line.endswith("out.mp4; frames 16 to 39 with half the pixels (out of memory)")
+    told = run("enhance", recording, "-o", tmp_path / "again.mp4", *arguments, "--json")
+    remedied = {"remedy": "half the pixels (out of memory)", "first_index": 16, "last_index": 39}
+    assert events_of(told.stdout)[-1]["enhanced"]["remedied"] == [remedied]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT between processes there")
 def test_an_interrupted_enhance_exits_with_130_and_goes_on_later(recording: Path, tmp_path: Path) -> None:
     (tmp_path / "slow_look.py").write_text(SLOW_RENDERER)
@@ -236,7 +260,7 @@ def test_a_recording_played_to_a_recorder_arrives_whole(recording: Path, tmp_pat
 
 
 def test_playing_to_no_bridge_says_how_to_start_one(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "CONNECT_S", 0.2)
+    monkeypatch.setattr(cli_engines, "CONNECT_S", 0.2)
     told = run("play", recording, "--endpoint", "tcp://127.0.0.1:9")
     assert told.exit_code == 1
     assert "renderlift serve --endpoint tcp://127.0.0.1:9" in told.stderr

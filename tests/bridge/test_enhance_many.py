@@ -30,6 +30,15 @@ def load():
         return clip.channels["rgb"] // 2
     return render
 """
+HELPED = """
+def load():
+    def render(clip):
+        if clip.frames[0].session == "s1":
+            render.remedies[:] = ["half the pixels (out of memory)"]
+        return clip.channels["rgb"]
+    render.remedies = []
+    return render
+"""
 
 
 @pytest.fixture
@@ -67,9 +76,24 @@ def test_several_recordings_need_no_ray_in_one_process(tmp_path, takes):
         "failed": 0,
         "frames": 60,
         "missing_frames": 0,
+        "remedied": 0,
     }
     assert [e["name"] for e in events if e["event"] == "enhanced"] == ["take0", "take1"]
     assert len(list((tmp_path / "out" / "take1").glob("*.png"))) == 30
+
+
+def test_outputs_with_frames_that_needed_a_remedy_are_marked(tmp_path, takes, monkeypatch):
+    (tmp_path / "helped_renderer.py").write_text(HELPED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = [*takes(2), "-o", str(tmp_path / "out"), "--png", "--render", "helped_renderer:load"]
+    told = CliRunner().invoke(app, ["enhance", *words])
+    assert told.exit_code == 0
+    assert "take1: frames 0 to 29 with half the pixels (out of memory)" in told.stderr
+    assert told.stdout.count("with remedies") == 1
+    told = CliRunner().invoke(app, ["enhance", *words, "--json"])
+    events = [json.loads(line) for line in told.stdout.splitlines()]
+    assert events[-1]["remedied"] == 1
+    assert [len(e["enhanced"]["remedied"]) for e in events if e["event"] == "enhanced"] == [0, 1]
 
 
 def test_a_recording_that_cannot_be_read_is_told_and_the_others_are_rendered(tmp_path, takes):

@@ -12,6 +12,7 @@ import typer.main
 from typer.testing import CliRunner, Result
 
 from renderlift.bridge import cli
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder
 from renderlift.bridge.renderer_options import OPTIONS, argument_name, as_words, option_word, takes_renderer_options
@@ -106,6 +107,13 @@ def test_what_is_typed_arrives_as_the_arguments_of_the_model() -> None:
     assert given_by(*EVERY_WORD) == EVERY_ARGUMENT
     assert given_by() == {}
     assert given_by("--no-lock") == {"lock": False}
+
+
+def test_the_help_names_every_control_that_there_is() -> None:
+    (control,) = (option for option in OPTIONS if option.name == "control")
+    told = control.default.help.partition(": ")[2].rstrip(".").split(", ")
+    assert told == list(CONTROLS)
+    assert {"edge", "depth", "seg", "blur", "rgb"} <= set(told)
 
 
 def test_options_typed_again_are_the_same_options() -> None:

@@ -16,6 +16,7 @@ from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.join import join_clip
 from renderlift.bridge.parts import DEFAULT_FPS, Ledger, Parts, disk_errors
 from renderlift.bridge.record import read_frames, summarize
+from renderlift.bridge.remedied import Remedied, remedies_of, with_more
 from renderlift.bridge.segment_index import StreamSummary
 from renderlift.bridge.video import refuse_other_ending
 
@@ -32,6 +33,7 @@ class Enhanced:
     frames: int
     reused_frames: int  # taken over from an interrupted run
     missing_frames: int  # gaps and damage of the recording, between its first frame and its last
+    remedied: tuple[Remedied, ...] = ()  # frames that the renderer made otherwise than was asked for
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def fulfil(
             whole.clear()
         if noted and (ledger := whole.noted(wanted)):
             whole.take_away()
-            return Enhanced(order.output, ledger.frames, ledger.frames, spanned - ledger.frames)
+            return _enhanced(order, ledger, ledger.frames, spanned)
         plan = whole.plan(wanted)
         if not (restart or plan or whole.ledger(wanted)):
             whole.refuse_in_the_way()
@@ -147,9 +149,20 @@ def fulfil(
                 ledger, had = _go_on(order, stream, parts, render, (start or 0, stop), told)
             reused += had
             paths += [parts.part(number) for number in range(ledger.clips)]
-            done = Ledger(wanted, done.clips + ledger.clips, done.frames + ledger.frames, ledger.next_index)
+            done = _joined(done, ledger)
         whole.finish(paths, done, noted=noted)
-    return Enhanced(order.output, done.frames, reused, spanned - done.frames)
+    return _enhanced(order, done, reused, spanned)
+
+
+def _enhanced(order: Order, ledger: Ledger, reused: int, spanned: int) -> Enhanced:
+    return Enhanced(order.output, ledger.frames, reused, spanned - ledger.frames, ledger.remedied)
+
+
+def _joined(before: Ledger, share: Ledger) -> Ledger:
+    """The ledger of all shares up to this one."""
+    clips, frames = before.clips + share.clips, before.frames + share.frames
+    remedied = with_more(before.remedied, share.remedied)
+    return Ledger(share.settings, clips, frames, share.next_index, remedied)
 
 
 def enhance_share(order: Order, render: Render, start: int, stop: int | None) -> int:
@@ -185,14 +198,17 @@ def _go_on(
     cut = _going_on(ahead(_cut(ours, order), 1), shared=len(tail))
     told(ledger.frames)
     with closing(ahead(_videos(cut, render, parts, tail, order.overlap), 1)) as videos:
-        for clip, video in videos:
+        for clip, video, remedies in videos:
             if not clip.shared:
                 parts.write_first(clip.channels[Channel.RGB][:1], video[:1])
             pictures, tail = join_clip(tail, clip, video, overlap=order.overlap)
             parts.write_part(ledger.clips, clip.frames, pictures)
             parts.write_tail(ledger.clips + 1, tail)
             next_index = clip.frames[len(pictures)].index if len(tail) else clip.frames[-1].index + 1
-            ledger = Ledger(wanted, ledger.clips + 1, ledger.frames + len(pictures), next_index)
+            first, last = clip.frames[0].index, clip.frames[-1].index
+            new = (Remedied(remedy, first, last) for remedy in remedies)
+            remedied = with_more(ledger.remedied, new, done_to=ledger.next_index)
+            ledger = Ledger(wanted, ledger.clips + 1, ledger.frames + len(pictures), next_index, remedied)
             parts.write_ledger(ledger)
             told(ledger.frames)
     return ledger, reused
@@ -204,17 +220,19 @@ def _cut(frames: Iterator[Frame], order: Order) -> Iterator[Clip]:
 
 def _videos(
     cut: Iterable[Clip], render: Render, parts: Parts, tail: Video, overlap: int
-) -> Iterator[tuple[Clip, Video]]:
+) -> Iterator[tuple[Clip, Video, tuple[str, ...]]]:
+    """Each clip, what was rendered of it, and the remedies that were in force."""
     first: tuple[Video, Video] | None = parts.read_first() if len(tail) else None
     for clip in cut:
         parts.refuse_other_size(clip)
         before = Before(tail, first) if clip.shared and first else None
         video = rendered(render, replace(clip, before=before))
+        remedies = remedies_of(render)  # before the next clip may need one
         if not clip.shared:
             engine: Video = clip.channels[Channel.RGB][:1]
             first = (engine, video[:1])
         _, tail = join_clip(tail if clip.shared else None, clip, video, overlap=overlap)
-        yield clip, video
+        yield clip, video, remedies
 
 
 def _going_on(cuts: Iterable[Clip], *, shared: int) -> Iterator[Clip]:

@@ -11,6 +11,7 @@ from renderlift.bridge.cluster import Busy, Cluster, gpus_here
 from renderlift.bridge.enhance import Enhanced
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.events import Events
+from renderlift.bridge.remedied import in_words
 
 
 def is_many(recordings: Sequence[Path], workers: int | None, address: str) -> bool:
@@ -87,6 +88,7 @@ def enhance_many(
         failed=failed,
         frames=sum(outcome.frames for outcome in finished),
         missing_frames=missing,
+        remedied=sum(bool(outcome.remedied) for outcome in finished),
     )
     return len(finished), failed, missing
 
@@ -115,7 +117,8 @@ def _tell_progress(
 
 def _tell_outcome(events: Events, stream: Stream, outcome: Enhanced | Failure) -> None:
     if isinstance(outcome, Enhanced):
-        events.tell("enhanced", enhanced=outcome, name=stream.name)
+        text = f"{stream.name}: {in_words(outcome.remedied)}" if outcome.remedied else ""
+        events.tell("enhanced", text, enhanced=outcome, name=stream.name)
         return
     _tell_failure(events, stream.name, outcome)
 
@@ -134,5 +137,5 @@ def _row(stream: Stream, outcome: Enhanced | Failure) -> tuple[str, ...]:
         str(outcome.frames),
         str(outcome.reused_frames or ""),
         str(outcome.missing_frames or ""),
-        "",
+        "with remedies" if outcome.remedied else "",
     )

@@ -1,4 +1,4 @@
-"""What a renderer goes on from, kept for it from clip to clip (docs/decisions/0013)."""
+"""What a renderer goes on from, kept for it from clip to clip (docs/decisions/0010)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace

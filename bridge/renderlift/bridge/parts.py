@@ -29,6 +29,7 @@ import numpy as np
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Channel, Frame
+from renderlift.bridge.remedied import Remedied
 from renderlift.bridge.segment_index import StreamSummary
 from renderlift.bridge.video import Picture, VideoWriter, join_videos
 from renderlift.bridge.video import side_by_side as before_and_after
@@ -46,6 +47,7 @@ class Ledger(msgspec.Struct, frozen=True):
     clips: int = 0
     frames: int = 0
     next_index: int = 0  # of the first frame of the next clip
+    remedied: tuple[Remedied, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True):

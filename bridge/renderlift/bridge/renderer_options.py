@@ -13,6 +13,8 @@ from typing import Any
 
 import typer
 
+from renderlift.bridge.controls import CONTROLS
+
 OWN, LARGE = "Renderer", "Large bases (docs/bases.md)"
 PLACE = "renderer"  # the parameter of a command that the options stand in for
 
@@ -46,7 +48,7 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
     _large("negative_prompt", str, "What not to paint; for a --guidance above 1."),
     _large("guidance", float, "How strictly to follow the prompts; 1 = not, twice as fast.", min=1),
     _large("reference_strength", float, "How closely to follow the engine.", "--strength", min=0, max=1),
-    _large("control", str, "What steers VACE and Cosmos: edge, depth, seg, blur."),
+    _large("control", str, f"What steers VACE and Cosmos: {', '.join(CONTROLS)}."),
     _large("anchors", Path, "Folder of known pictures, NNNNNN.png by frame index."),
     _large("preset", str, "How to fit into GPU memory; auto."),
     _large("two_stages", bool, "LTX-2: half the size first, then upsampled and refined.", "--two-stages"),

@@ -1,6 +1,6 @@
 """A job of hours must not die of one clip: out of memory and NaN are met by painting again, more cheaply or finer.
 
-What was done stays done for the rest of the job, and is said once in the log.
+What was done stays done for the rest of the job; it is said once in the log, and kept to be said at the end.
 """
 
 import logging
@@ -34,6 +34,7 @@ class Enduring:
         self._paint = paint
         self._for_memory = list(for_memory)
         self._for_nan = list(for_nan)
+        self.remedies: list[str] = []  # what was done until now, and what for
 
     def __call__(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         """As a `Paint`: (T, 3, h, w), 0..1, finite, on the CPU.
@@ -69,6 +70,7 @@ class Enduring:
         remedy = remedies.pop(0)
         _log.warning("%s; trying again with %s", error.message, remedy.said)
         self._paint = remedy.apply() or self._paint
+        self.remedies.append(f"{remedy.said} ({error.message})")
 
 
 def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[], Paint]) -> list[Remedy]:

@@ -82,7 +82,7 @@ def load(
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
         prompt, negative_prompt: for bases that have a text encoder; {scene} becomes what the id table names.
         reference_strength: how closely the clip is followed, 0..1.
-        control: for bases that read a control video: edge, depth, seg, blur or rgb.
+        control: for bases that read a control video: one of `renderlift.bridge.controls.CONTROLS`.
         keep: classes or things to leave as the engine drew them, with how much of it (0..1).
         anchors: pictures that are known, by frame index, or a folder of them, NNNNNN.png.
         preset: how to fit into memory: auto, or a name of `presets.PRESETS`.
@@ -153,6 +153,7 @@ def load(
     def whole(clip: Clip) -> Video:
         return kept(clip, render(clip), keep or {})
 
+    whole.remedies = enduring.remedies  # type: ignore[attr-defined]
     # What the bridge cuts clips to, and what previews are made of.
     if frames:
         whole.clip_size = frames, overlap  # type: ignore[attr-defined]

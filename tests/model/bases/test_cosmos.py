@@ -10,8 +10,9 @@ import torch
 from diffusers import Cosmos2_5_TransferPipeline
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import RenderError
-from renderlift.model.bases.controls import CONTROLS, control_video
+from renderlift.model.bases.controls import control_video
 from renderlift.model.bases.cosmos import painter
 from renderlift.model.bases.facts import COSMOS
 from renderlift.model.bases.settings import RenderSettings

@@ -11,8 +11,12 @@ from accelerate import cpu_offload_with_hook
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.enhance import enhance
 from renderlift.bridge.errors import RenderError, SetupError
+from renderlift.bridge.record import Recorder
+from renderlift.bridge.remedied import Remedied
 from renderlift.model import presets
+from renderlift.model import render as render_module
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import Paint, RenderSettings
@@ -48,6 +52,7 @@ def test_out_of_memory_is_met_by_one_remedy_after_another(shot: Shot, caplog: py
     assert torch.equal(enduring(shot(5), {}), PICTURE)
     assert done == ["tiles", "layers"]
     assert "trying again with tiles" in caplog.text
+    assert enduring.remedies == [f"{word} (out of memory on a clip of 5 frames at 48x32)" for word in done]
 
 
 def test_a_remedy_stays_for_the_rest_of_the_job(shot: Shot) -> None:
@@ -81,6 +86,27 @@ def test_the_remedies_work_on_a_real_pipeline(wan_vace: Path) -> None:
     assert pipeline.vae.use_tiling
     assert half.apply() is not None
     assert quarter.apply() is not None
+
+
+def test_the_frames_that_were_painted_leaner_are_told_when_the_job_is_done(
+    wan_vace: Path, shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [torch.OutOfMemoryError()]
+
+    def paint(clip: Clip, known: Mapping[int, np.ndarray]) -> Tensor:
+        if clip.frames[0].index == 10 and failures:
+            raise failures.pop()
+        return torch.full((len(clip), 3, 32, 48), 0.5)
+
+    monkeypatch.setattr(render_module, "open_painter", lambda *_: paint)
+    with Recorder(tmp_path / "take") as recorder:
+        for frame in shot(20).frames:
+            recorder.write(frame)
+    render = load(base=str(wan_vace), device="cpu", window=5)
+    done = enhance(tmp_path / "take", tmp_path / "out", render, length=5, overlap=0)
+    assert done.frames == 20
+    remedy = "the autoencoder in tiles (out of memory on a clip of 5 frames at 48x32)"
+    assert done.remedied == (Remedied(remedy, 10, 19),)
 
 
 @pytest.mark.parametrize("name", ["ltx2", "wan_a14b", "wan_vace", "cosmos"])

@@ -1,12 +1,16 @@
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.frame import IdName
-from renderlift.model.bases.prompts import PromptEncoder, prompts_for, scene_in_words
+from renderlift.model.bases.prompts import REMEMBERED, PromptEncoder, prompts_for, scene_in_words
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.render import load
 
@@ -55,3 +59,51 @@ def test_the_text_encoder_runs_once_for_a_whole_job(
     assert np.shape(render(shot(30))) == (30, 32, 48, 3)
     render(shot(3))
     assert len(runs) == 1
+
+
+class Reader:
+    """Stands for a pipeline with a text encoder; notes what it reads, and which of the results are still held."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        self.results: list[weakref.ref[Tensor]] = []
+
+    def encode_prompt(
+        self, *, prompt: str, negative_prompt: str, do_classifier_free_guidance: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        result = torch.full((1, 4, 8), float(len(self.read)))
+        self.read.append(prompt)
+        self.results.append(weakref.ref(result))
+        return result, None
+
+    @property
+    def held(self) -> int:
+        gc.collect()
+        return sum(result() is not None for result in self.results)
+
+
+def test_a_service_that_meets_ever_new_scenes_does_not_grow() -> None:
+    reader = Reader()
+    encoder = PromptEncoder(reader)
+    for number in range(10 * REMEMBERED):
+        encoder(f"scene {number}", "", False)
+        assert reader.held == min(number + 1, REMEMBERED)
+
+
+def test_prompts_that_are_in_use_are_read_once_however_many_others_come_and_go() -> None:
+    reader = Reader()
+    encoder = PromptEncoder(reader)
+    first, _ = encoder("the scene that stays", "", False)
+    for number in range(10 * REMEMBERED):
+        encoder(f"scene {number}", "", False)
+        again, _ = encoder("the scene that stays", "", False)
+        assert again is first
+    assert reader.read.count("the scene that stays") == 1
+
+
+def test_a_prompt_that_was_forgotten_is_read_again() -> None:
+    reader = Reader()
+    encoder = PromptEncoder(reader)
+    for name in ["old", *map(str, range(REMEMBERED)), "old"]:
+        encoder(name, "", False)
+    assert reader.read.count("old") == 2

@@ -10,9 +10,10 @@ import torch
 from diffusers import WanVACETransformer3DModel
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
-from renderlift.model.bases.controls import CONTROLS, control_video
+from renderlift.model.bases.controls import control_video
 from renderlift.model.bases.facts import WAN_VACE
 from renderlift.model.bases.propagation import load as load_propagate
 from renderlift.model.bases.settings import RenderSettings

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import ChannelError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.control import nearness, resize
 
 Differ = Callable[[Array, Array], NDArray[np.bool_]]
-CONTROLS = ("edge", "depth", "seg", "blur", "rgb")
 DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
 NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
 

@@ -12,6 +12,9 @@ from renderlift.bridge.frame import IdName
 from renderlift.model.bases.settings import RenderSettings
 
 NAMED_CLASSES = 12  # more would push the look out of the encoder's attention
+# A service has one prompt per engine that it serves. What LTX-2 reads of one fills 385 MB of GPU memory in bfloat16
+# (1024 tokens, all 49 states of its Gemma, 3840 channels each), and twice that with guidance.
+REMEMBERED = 4
 
 LOOK = {
     "lift": (
@@ -50,30 +53,35 @@ def scene_in_words(names: Sequence[IdName]) -> str:
 
 
 class PromptEncoder:
-    """Encodes each prompt once; held open as long as its pipeline.
+    """Encodes each prompt once, while it is among the last `REMEMBERED`; held open as long as its pipeline.
 
-    A text encoder has billions of parameters, and every clip of a job has the same prompt.
+    A text encoder has billions of parameters, and every clip of a job has the same prompt. A service that runs for
+    days meets ever new ones, since each scene is described by what its engine names.
     """
 
     def __init__(self, pipeline: object) -> None:
         self._pipeline = cast(Any, pipeline)
-        self._encoded: dict[tuple[str, str, bool], tuple[Tensor | None, ...]] = {}
+        self._encoded: dict[tuple[str, str, bool], tuple[Tensor | None, ...]] = {}  # the oldest first
 
     @property
     def reads_text(self) -> bool:
         return self._pipeline.text_encoder is not None
 
     def __call__(self, prompt: str, negative_prompt: str, guided: bool) -> tuple[Tensor | None, ...]:
-        """What the pipeline's `encode_prompt` gives, from memory where it was asked before."""
+        """What the pipeline's `encode_prompt` gives, from memory where it was asked lately."""
         key = (prompt, negative_prompt, guided)
-        if key not in self._encoded:
+        encoded = self._encoded.pop(key, None)
+        if encoded is None:
+            while len(self._encoded) >= REMEMBERED:  # before the new one is made, which needs the room
+                del self._encoded[next(iter(self._encoded))]
             with torch.inference_mode():
-                self._encoded[key] = tuple(
+                encoded = tuple(
                     self._pipeline.encode_prompt(
                         prompt=prompt, negative_prompt=negative_prompt, do_classifier_free_guidance=guided
                     )
                 )
-        return self._encoded[key]
+        self._encoded[key] = encoded  # the last one is the newest
+        return encoded
 
 
 def no_words(tokens: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
