@@ -18,7 +18,11 @@ from renderlift.model.render import load
 from renderlift.model.training.run import train
 
 Shot = Callable[..., Clip]
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
+    # Compilers and kernels advise, as on TF32; here that is no error.
+    pytest.mark.filterwarnings("default"),
+]
 RENDERED = ("ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace")
 # Levels of 255: products in another order, and the noise of a few steps on random weights.
 NEAR = 4
