@@ -17,6 +17,7 @@ from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video
 from renderlift.bridge.errors import SetupError
+from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
 from renderlift.model.bases.adapters import distil
 from renderlift.model.bases.facts import BASES, LTX2, BaseFacts, distilled_lora, facts_of
@@ -33,6 +34,7 @@ from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import kept
 from renderlift.model.shared_base import shared
+from renderlift.model.steady import steadied
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = "embedded"
@@ -40,6 +42,8 @@ EMBEDDED = "embedded"
 # (docs/log.md), at a fifth of the time.
 EMBEDDED_STEPS = EMBEDDED_FACTS.steps
 EMBEDDED_PIXELS = EMBEDDED_FACTS.pixels
+# Surfaces then change from frame to frame hardly more than the render's, at a loss of 0.02 dB (docs/log.md).
+EMBEDDED_STEADY = 0.6
 # Positions in time are those the embedded base was trained with, whatever the clip's own rate.
 FRAME_RATE = EMBEDDED_FACTS.fps
 
@@ -49,6 +53,7 @@ def load(
     base: str = EMBEDDED,
     adapter: str = "",
     lock: bool | None = None,
+    steady: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
     steps: int = 0,
@@ -74,6 +79,9 @@ def load(
             for the embedded base, none for others.
         lock: bring the painted picture to the engine's resolution with the geometry lock; without it, by plain
             interpolation. None: with the embedded base only, since others paint sharp.
+        steady: how much a frame's change to the engine's picture counts beside that of its neighbours, where both
+            show one surface, by the engine's flow: 0 = each frame is as it was painted, 1 = the mean of all.
+            None: 0.6 with the embedded base, where there is flow; 0 with others.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32" or "bfloat16".
         steps, working_pixels, guidance: denoising steps, the area at which the base paints at most, and how
@@ -132,7 +140,8 @@ def load(
         if not shared_base.settled:
             _settle(pipeline, fitting, place, facts, settings.steps)
             shared_base.settled = True
-    locked = facts is EMBEDDED_FACTS and settings.target == PHOTO if lock is None else lock
+    soft = facts is EMBEDDED_FACTS and settings.target == PHOTO
+    locked = soft if lock is None else lock
     locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
 
@@ -142,8 +151,15 @@ def load(
 
     frames = window or facts.frames_per_call
     overlap = min(facts.overlap, frames // 2)
+
+    def finished(clip: Clip, known: Mapping[int, Picture]) -> Video:
+        video = finish(locker, clip, paint(clip, known))
+        if steady is not None:
+            return steadied(clip, video, steady)
+        return steadied(clip, video, EMBEDDED_STEADY) if soft and Channel.FLOW in clip.channels else video
+
     render = continuous(
-        lambda clip, known: finish(locker, clip, paint(clip, known)),
+        finished,
         window=frames,
         overlap=overlap,
         takes_before=facts.takes_before,

@@ -143,12 +143,13 @@ def test_variants_stand_beside_the_renderer(make_dataset, tmp_path, studio):
     assert Channel.DEPTH not in dropped.frames[0].channels
 
 
-def test_ablations_leave_out_the_lock_the_adapter_and_each_buffer(make_dataset, tmp_path, studio):
+def test_ablations_leave_out_the_lock_the_averaging_the_adapter_and_each_buffer(make_dataset, tmp_path, studio):
     done = run(studio, make_dataset(900000), tmp_path / "out", ablate=True)
     names = [subject.name for subject in done.report.subjects]
     assert names[1:-1] == [
         "lifted",
         "no lock",
+        "not steadied",
         "no adapter",
         "no albedo",
         "no normal",

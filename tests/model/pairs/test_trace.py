@@ -7,7 +7,8 @@ import pytest
 from renderlift.bridge.clip import Clip, stack
 from renderlift.bridge.errors import RenderError
 from renderlift.bridge.frame import Channel
-from renderlift.model.pairs.trace import forward, traces_to
+from renderlift.model.following import follow_on
+from renderlift.model.pairs.trace import traces_to
 
 MakeSliding = Callable[[int], Clip]
 SPEED_PX = 3
@@ -51,7 +52,7 @@ def test_what_was_hidden_or_outside_is_not_seen(sliding: MakeSliding) -> None:
 
 def test_the_way_forward_is_the_way_back_reversed(sliding: MakeSliding) -> None:
     clip = sliding(2)
-    trace = forward(at(clip, 0), at(clip, 1))
+    trace = follow_on(at(clip, 0), at(clip, 1))
     assert (trace.x[2:-2, 20:30] - np.arange(20, 30) == -SPEED_PX).all()
     assert not trace.seen[:, : SPEED_PX - 1].any()
 

@@ -9,6 +9,7 @@ import numpy as np
 from renderlift.bridge.frame import Array, Channel, Frame
 from renderlift.model.evaluate import distance, edges, motion, regions
 from renderlift.model.evaluate.distance import Picture
+from renderlift.model.following import follow
 
 SHORTEST_DRIFT_S = 10.0  # over less, what comes into view decides the slope: 2.5 s of the demo gave 976
 _NS = 1e-9
@@ -122,7 +123,7 @@ def _against_engine(moment: Moment) -> Iterator[tuple[str, float]]:
 
 def _against_before(before: Moment, moment: Moment) -> Iterator[tuple[str, float]]:
     earlier, now = before.frame.channels, moment.frame.channels
-    path = motion.follow(earlier, now)
+    path = follow(earlier, now)
     changed = motion.change(before.picture, moment.picture, path)
     own = motion.change(earlier[Channel.RGB], now[Channel.RGB], path)
     yield "warp_error", changed.level

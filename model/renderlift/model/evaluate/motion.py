@@ -10,20 +10,11 @@ from numpy.typing import NDArray
 from renderlift.bridge.clip import Video
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.evaluate.distance import Picture
-from renderlift.model.evaluate.edges import Mask
+from renderlift.model.following import Mask, Trace, follow
 
 _BLOCK_PX = 32
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _ENOUGH = 0.25  # of a block's points must have been followed
-
-
-@dataclass(frozen=True)
-class Path:
-    """Where the points of one frame were in the frame before."""
-
-    x: NDArray[np.float32]  # (H, W), px
-    y: NDArray[np.float32]
-    seen: Mask  # the same surface point shows in both frames
 
 
 @dataclass(frozen=True)
@@ -34,32 +25,7 @@ class Change:
     blocks: NDArray[np.float32]  # (h, w): mean signed change of the luma per block, NaN = too few points
 
 
-def follow(before: Mapping[Channel, Array], now: Mapping[Channel, Array]) -> Path:
-    """Follow the points of a frame back; those that show another object or depth there were hidden.
-
-    Args:
-        before, now: channels (H, W, C) of two neighbouring frames; `now` needs flow, and both are
-            asked for instance ids and depth.
-    """
-    flow = now[Channel.FLOW].astype(np.float32)
-    height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    x_before, y_before = x + flow[..., 0], y + flow[..., 1]
-    seen = np.isfinite(x_before) & np.isfinite(y_before)
-    x_before, y_before = np.where(seen, x_before, -1), np.where(seen, y_before, -1)
-    seen &= (x_before >= 0) & (x_before <= width - 1) & (y_before >= 0) & (y_before <= height - 1)
-    columns = np.rint(x_before).astype(int).clip(0, width - 1)
-    rows = np.rint(y_before).astype(int).clip(0, height - 1)
-    if Channel.INSTANCE_ID in now and Channel.INSTANCE_ID in before:
-        seen &= now[Channel.INSTANCE_ID][..., 0] == before[Channel.INSTANCE_ID][rows, columns, 0]
-    if Channel.DEPTH in now and Channel.DEPTH in before:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = now[Channel.DEPTH][..., 0] / before[Channel.DEPTH][rows, columns, 0]
-            seen &= np.abs(np.log(ratio)) < 0.1
-    return Path(x_before, y_before, seen)
-
-
-def change(before: Picture, now: Picture, path: Path) -> Change:
+def change(before: Picture, now: Picture, path: Trace) -> Change:
     """What happens to the followed points between two pictures (H, W, 3)."""
     moved = cv2.remap(before, path.x, path.y, cv2.INTER_LINEAR)
     difference = now.astype(np.float32) - moved.astype(np.float32)

@@ -74,9 +74,10 @@ def also(text: str, main: Subject) -> Subject:
 
 
 def ablations(main: Subject) -> list[Subject]:
-    """The main renderer without its lock, without its adapter, and with each buffer hidden from it."""
+    """The main renderer without its lock, averaging or adapter, and with each buffer hidden from it."""
     changed = [
         replace(main, name="no lock", options={**main.options, "lock": False}),
+        replace(main, name="not steadied", options={**main.options, "steady": 0.0}),
         replace(main, name="no adapter", options={**main.options, "adapter": "none"}),
     ]
     hidden = [replace(main, name=f"no {channel}", dropped=(channel,)) for channel in DROPPABLE]

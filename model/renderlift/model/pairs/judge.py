@@ -14,8 +14,9 @@ from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.evaluate.distance import sharpness
 from renderlift.model.evaluate.edges import edge_f1, engine_edges, label_fit, picture_edges
-from renderlift.model.evaluate.motion import Path, change, flicker, follow
+from renderlift.model.evaluate.motion import change, flicker
 from renderlift.model.evaluate.regions import flat_regions
+from renderlift.model.following import follow
 from renderlift.model.pairs.trace import traces_to
 
 STEADY_LEVELS = 1.5  # of 255: below this, nobody sees whether a surface changes
@@ -111,8 +112,7 @@ def _between_frames(clip: Clip, frames: Sequence[Mapping[Channel, Array]], video
 
 def _drift(clip: Clip, video: Video) -> float:
     """What small steps add up to: anchors that disagree are blended so gently that no step shows it."""
-    trace = traces_to(clip, 0)[-1]
-    path = Path(trace.x, trace.y, trace.seen)
+    path = traces_to(clip, 0)[-1]
     render = clip.channels[Channel.RGB]
     own, theirs = (change(pictures[0], pictures[-1], path).level for pictures in (render, video))
     return theirs / max(own, STEADY_LEVELS)

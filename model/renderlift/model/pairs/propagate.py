@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Render, Video, rendered
+from renderlift.model.following import Trace
 from renderlift.model.pairs.dataset import Picture
-from renderlift.model.pairs.trace import Trace, traces_to
+from renderlift.model.pairs.trace import traces_to
 
 Propagate = Callable[[Clip, Mapping[int, Picture]], Video]
 _FEATHER_PX = 1.5

@@ -1,0 +1,112 @@
+"""Where surface points are in a neighbouring frame, along the engine's backward flow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderlift.bridge.clip import Clip
+from renderlift.bridge.frame import Array, Channel
+
+Channels = Mapping[Channel, Array]  # of one frame, (H, W, C) each
+Mask = NDArray[np.bool_]  # (H, W)
+
+SKY_M = np.float32(1e6)
+_DEPTH_STEP = 0.1  # of the logarithm: more is another surface
+_ENOUGH = 0.15  # of a pixel's area must be reached by points of the next frame
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where the points of one frame are in another one."""
+
+    x: NDArray[np.float32]  # (H, W) px; -1 where unknown
+    y: NDArray[np.float32]
+    seen: Mask  # the same surface point shows in both
+
+    def fetch(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(H, W, C) of the other frame, moved to this one; meaningless where nothing is seen."""
+        moved = cv2.remap(picture, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.float32)
+
+
+def frames_to_follow(clip: Clip) -> list[Channels]:
+    """The channels of each frame of a clip, with the sky at a distance, so that it is one place and not none."""
+    channels = dict(clip.channels)
+    if Channel.DEPTH in channels:
+        channels[Channel.DEPTH] = np.minimum(channels[Channel.DEPTH], SKY_M)
+    return [{channel: array[t] for channel, array in channels.items()} for t in range(len(clip))]
+
+
+def follow(before: Channels, now: Channels) -> Trace:
+    """Follow the points of a frame back; those that show another object or depth there were hidden.
+
+    Args:
+        before, now: two neighbouring frames; `now` needs flow, and both are asked for instance ids and depth.
+    """
+    flow = now[Channel.FLOW].astype(np.float32)
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x_before, y_before = x + flow[..., 0], y + flow[..., 1]
+    seen = np.isfinite(x_before) & np.isfinite(y_before)
+    x_before, y_before = np.where(seen, x_before, -1), np.where(seen, y_before, -1)
+    seen &= (x_before >= 0) & (x_before <= width - 1) & (y_before >= 0) & (y_before <= height - 1)
+    columns = np.rint(x_before).astype(int).clip(0, width - 1)
+    rows = np.rint(y_before).astype(int).clip(0, height - 1)
+    seen &= _same_surface(before, now, (rows, columns), (slice(None), slice(None)))
+    return Trace(x_before, y_before, seen)
+
+
+def follow_on(now: Channels, after: Channels, back: Trace | None = None) -> Trace:
+    """Where the points of a frame are in the next one, from the next one's backward flow.
+
+    Each point of the next frame is laid down where it came from, if what shows there is the same object
+    at the same depth; a pixel's way is the mean of the points that land on it, by the area they cover.
+
+    Args:
+        back: `follow(now, after)`, where it is at hand.
+    """
+    back = back or follow(now, after)
+    height, width = back.x.shape
+    rows, columns = np.nonzero(back.seen)
+    x, y = back.x[rows, columns], back.y[rows, columns]
+    way_x, way_y = columns - x, rows - y
+    total_x, total_y, weight = (np.zeros(height * width) for _ in range(3))
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    for right in (0, 1):
+        for down in (0, 1):
+            to_x, to_y = left + right, top + down
+            share = np.maximum(0, 1 - np.abs(x - to_x)) * np.maximum(0, 1 - np.abs(y - to_y))
+            share *= (to_x < width) & (to_y < height)
+            to_x, to_y = to_x.clip(0, width - 1), to_y.clip(0, height - 1)
+            share *= _same_surface(now, after, (to_y, to_x), (rows, columns))
+            place = to_y * width + to_x
+            weight += np.bincount(place, share, height * width)
+            total_x += np.bincount(place, share * way_x, height * width)
+            total_y += np.bincount(place, share * way_y, height * width)
+    seen = (weight > _ENOUGH).reshape(height, width)
+    weight = np.maximum(weight, 1e-6)
+    there_x = np.arange(width) + (total_x / weight).reshape(height, width)
+    there_y = np.arange(height)[:, None] + (total_y / weight).reshape(height, width)
+    seen &= (there_x >= 0) & (there_x <= width - 1) & (there_y >= 0) & (there_y <= height - 1)
+    return known_where(there_x, there_y, seen)
+
+
+def known_where(x: Array, y: Array, seen: Mask) -> Trace:
+    """A trace, with -1 where nothing is seen."""
+    return Trace(np.where(seen, x, -1).astype(np.float32), np.where(seen, y, -1).astype(np.float32), seen)
+
+
+def _same_surface(now: Channels, after: Channels, place_now: Any, place_after: Any) -> Mask:
+    """Whether pixels of two frames, by an index each, show one object at one depth, as far as is known."""
+    same = np.ones(1, np.bool_)
+    if Channel.INSTANCE_ID in now and Channel.INSTANCE_ID in after:
+        same = now[Channel.INSTANCE_ID][..., 0][place_now] == after[Channel.INSTANCE_ID][..., 0][place_after]
+    if Channel.DEPTH in now and Channel.DEPTH in after:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = after[Channel.DEPTH][..., 0][place_after] / now[Channel.DEPTH][..., 0][place_now]
+            same = same & (np.abs(np.log(ratio)) < _DEPTH_STEP)
+    return same
