@@ -7,7 +7,9 @@ import torch
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
+from renderlift.bridge.frame import Channel
 from renderlift.model import lora
+from renderlift.model.lock import GeometryLock, save_lock
 from renderlift.model.render import load, load_base
 
 MakeClip = Callable[..., Clip]
@@ -31,6 +33,16 @@ def test_the_same_seed_gives_the_same_video_and_another_seed_another(tiny_base: 
 
     assert np.array_equal(video(3), video(3))
     assert not np.array_equal(video(3), video(4))
+
+
+def test_another_lock_is_used_by_folder_or_file(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip(2, 64, 96)
+    save_lock(GeometryLock(), tmp_path / "lock.safetensors")  # untrained: it gives the engine's own picture
+    for place in (tmp_path, tmp_path / "lock.safetensors"):
+        assert np.array_equal(load(steps=1, lock_weights=str(place))(clip), clip.channels[Channel.RGB])
+    assert not np.array_equal(load(steps=1)(clip), clip.channels[Channel.RGB])
+    with pytest.raises(SetupError, match="no lock at"):
+        load(lock_weights=str(tmp_path / "none"))
 
 
 def test_the_reference_reaches_the_picture(tiny_base: Path, make_clip: MakeClip) -> None:

@@ -220,7 +220,7 @@ def evaluate(
         ),
     ] = None,
     ablate: Annotated[
-        bool, typer.Option("--ablate", help="Also without lock, without adapter, and without each buffer.")
+        bool, typer.Option("--ablate", help="Also without lock, averaging or adapter, and without each buffer.")
     ] = False,
     truth: Annotated[
         Path | None, typer.Option(help="Pictures of the truth, named by frame index.", metavar="FOLDER")

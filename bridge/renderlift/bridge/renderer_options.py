@@ -36,6 +36,7 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
     _option("steps", int, "Denoising steps.", min=1),
     _option("seed", int, "Of the noise; equal seeds repeat."),
     _option("lock", bool, "Geometry lock, as a last step; else for the embedded base only.", "--lock/--no-lock"),
+    _option("lock_weights", str, "Another lock: what `train lock` wrote, folder or file."),
     _option("steady", float, "Averaging of light along the engine's flow: 0 none, 1 most.", min=0, max=1),
     _option(
         "keep",

@@ -17,12 +17,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from renderlift.bridge.errors import SetupError
 from renderlift.model.control import LOCK_CHANNELS
 
 
@@ -135,10 +137,24 @@ def save_lock(lock: GeometryLock, path: Path) -> None:
 
 
 def load_lock(path: Path) -> GeometryLock:
-    """Read what `save_lock` wrote, as float32."""
-    with safe_open(path, "pt") as file:
-        metadata = cast(dict[str, str], file.metadata())
-    widths = cast(list[int], json.loads(metadata["size"])["widths"])
-    lock = GeometryLock(LockSize(cast(tuple[int, int, int, int], tuple(widths))))
-    lock.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    """Read what `save_lock` wrote, as float32.
+
+    Raises:
+        SetupError: it is something else.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = cast(dict[str, str], file.metadata() or {})
+        size = msgspec.json.decode(metadata.get("size", ""), type=LockSize)
+        lock = GeometryLock(size)
+        lock.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    except (
+        SafetensorError,
+        msgspec.MsgspecError,
+        RuntimeError,
+    ) as problem:  # the last: of another size
+        raise SetupError(
+            f"{path} is no geometry lock",
+            fix="Name the output of `renderlift train lock`, or its lock.safetensors.",
+        ) from problem
     return lock.eval()

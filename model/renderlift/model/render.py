@@ -53,6 +53,7 @@ def load(
     base: str = EMBEDDED,
     adapter: str = "",
     lock: bool | None = None,
+    lock_weights: str = "",
     steady: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -79,6 +80,8 @@ def load(
             for the embedded base, none for others.
         lock: bring the painted picture to the engine's resolution with the geometry lock; without it, by plain
             interpolation. None: with the embedded base only, since others paint sharp.
+        lock_weights: another lock than the one that ships, by file or folder, as `renderlift train lock` wrote it;
+            it is then on, unless `lock` is False.
         steady: how much a frame's change to the engine's picture counts beside that of its neighbours, where both
             show one surface, by the engine's flow: 0 = each frame is as it was painted, 1 = the mean of all.
             None: 0.6 with the embedded base, where there is flow; 0 with others.
@@ -141,8 +144,8 @@ def load(
             _settle(pipeline, fitting, place, facts, settings.steps)
             shared_base.settled = True
     soft = facts is EMBEDDED_FACTS and settings.target == PHOTO
-    locked = soft if lock is None else lock
-    locker = load_lock(_present(WEIGHTS / "lock.safetensors")).to(place, precision) if locked else None
+    locked = soft or bool(lock_weights) if lock is None else lock
+    locker = load_lock(lock_path(lock_weights)).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
 
     def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
@@ -251,6 +254,22 @@ def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
     if name == "none":
         return None
     return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
+
+
+def lock_path(given: str) -> Path:
+    """Where a lock is; empty: the one that ships.
+
+    Raises:
+        SetupError: there is none.
+    """
+    if not given:
+        return _present(WEIGHTS / "lock.safetensors")
+    path = Path(given) / "lock.safetensors" if Path(given).is_dir() else Path(given)
+    if not path.is_file():
+        raise SetupError(
+            f"no lock at {path}", fix="Name the output of `renderlift train lock`, or its lock.safetensors."
+        )
+    return path
 
 
 def _told_by_adapter(settings: RenderSettings, loaded: AdapterFacts | None) -> RenderSettings:

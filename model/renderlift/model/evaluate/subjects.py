@@ -181,19 +181,20 @@ def _value(text: str) -> int | float | bool | str:
 def _fingerprint(renderer: str, options: Mapping[str, Any]) -> str:
     """Changes with the weights that a renderer loads, so that new weights are measured anew.
 
-    Looks at the folders among its options, and at `weights/` beside its module.
+    Looks at the files and folders among its options, and at `weights/` beside its module.
     """
     from importlib.util import find_spec
 
-    folders = [Path(value) for value in options.values() if isinstance(value, str) and Path(value).is_dir()]
+    places = [Path(value) for value in options.values() if isinstance(value, str) and value]
     module = "renderlift.model.render" if renderer == "embedded" else renderer.partition(":")[0]
     try:
         found = find_spec(module)
     except (ImportError, ValueError):
         found = None
     if found and found.origin:
-        folders.append(Path(found.origin).parent / "weights")
-    return _stamp([file for folder in folders for file in folder.rglob("*.safetensors")])
+        places.append(Path(found.origin).parent / "weights")
+    files = [path for path in places if path.is_file()]
+    return _stamp([*files, *(file for place in places for file in place.rglob("*.safetensors"))])
 
 
 def _stamp(files: Iterable[Path]) -> str:

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from renderlift.bridge.clip import Render, rendered
-from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.control import engine_buffers, lock_buffers, resize, to_pixels, to_video
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock, save_lock
 from renderlift.model.lock_training import LockBatch, lock_loss
 from renderlift.model.pairs import Pair, read_pair
-from renderlift.model.render import EMBEDDED, WEIGHTS, load
+from renderlift.model.render import EMBEDDED, load, lock_path
 from renderlift.model.training.latents import Sizes
 from renderlift.model.training.pool import Pool, crop, mirror
 from renderlift.model.training.recipe import Recipe
@@ -30,10 +29,7 @@ def lock_to_train(recipe: Recipe) -> GeometryLock:
     """A new one, or one to go on from."""
     if not recipe.lock:
         return GeometryLock()
-    path = WEIGHTS / "lock.safetensors" if recipe.lock == EMBEDDED else Path(recipe.lock)
-    if not path.is_file():
-        raise SetupError(f"no lock at {path}", fix="Name a lock.safetensors in the recipe, or leave lock empty.")
-    return load_lock(path).train()
+    return load_lock(lock_path("" if recipe.lock == EMBEDDED else recipe.lock)).train()
 
 
 def train_lock(stage: Stage, lock: GeometryLock) -> Outcome:
