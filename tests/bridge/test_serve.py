@@ -226,6 +226,25 @@ def test_a_renderer_that_fails_on_a_clip_is_reported_and_the_rest_is_served(tmp_
     assert [round(mean) - index > 50 for index, mean in enumerate(means)] == [not 10 <= i < 15 for i in range(30)]
 
 
+def test_a_renderer_that_helps_itself_is_told_of_at_once_and_at_the_end() -> None:
+    remedies: list[str] = []
+
+    def tight(clip: Clip) -> Video:
+        if any(frame.index == 10 for frame in clip.frames):
+            remedies.append("half the pixels (out of memory)")
+        return brighter(clip)
+
+    tight.remedies = remedies  # type: ignore[attr-defined]
+    with bridge(tight, Service(length=5, overlap=0, once=True)) as made:
+        with engine(made, Mode.CAPTURE) as publisher:
+            for index in range(20):
+                publisher.publish(frame(index), timeout_s=10)
+        served = made.wait()
+        assert [told["remedy"] for told in made.told("remedied")] == ["half the pixels (out of memory)"]
+    assert served == Served(rendered=20, failed=0, left_out=0, remedies=("half the pixels (out of memory)",))
+    assert "went on with half the pixels (out of memory)" in served.text(None)
+
+
 def test_when_an_engine_leaves_its_last_frames_are_rendered_while_the_service_goes_on(tmp_path: Path) -> None:
     with Recorder(tmp_path) as recorder, bridge(brighter, Service(), recorder=recorder) as made:
         for _ in range(2):

@@ -26,6 +26,7 @@ from renderlift.bridge.join import cross_fade, fresh_only
 from renderlift.bridge.newest import NewestFrames
 from renderlift.bridge.receive import Receiver, StreamStatistics
 from renderlift.bridge.record import Recorder
+from renderlift.bridge.remedied import remedies_of
 from renderlift.bridge.tally import Stream, StreamProgress, Tally
 from renderlift.bridge.video import Picture
 from renderlift.bridge.wire import Mode
@@ -58,6 +59,7 @@ class Served:
     rendered: int
     failed: int  # the renderer failed on them
     left_out: int  # taken in, but not rendered before the service was stopped
+    remedies: tuple[str, ...] = ()  # what the renderer had to do to go on, see `remedied`
 
     def text(self, recording: Path | None) -> str:
         """As a sentence, and how to lift what was left out of a recording."""
@@ -70,6 +72,8 @@ class Served:
             text += f", {self.left_out} left out: lift them with `renderlift enhance {recording} -o NAME.mp4`"
         elif self.left_out:
             text += f", {self.left_out} left out"
+        if self.remedies:
+            text += f"; the renderer went on with {', then with '.join(self.remedies)}"
         return text + "."
 
 
@@ -195,6 +199,7 @@ class _Works:
         films: Films | None,
     ) -> None:
         self._receiver = receiver
+        self._render = render
         # They share the device and no run: each goes on from its own pictures.
         self._render_preview = GoingOn(render, overlap=service.preview_length - 1, fades=False)
         self._render_capture = GoingOn(render, overlap=service.overlap)
@@ -212,6 +217,7 @@ class _Works:
         self._stopping = False
         self._left_out = 0
         self._told: list[StreamProgress] = []
+        self._remedies: list[str] = []
         self._error: BaseException | None = None
 
     # Each of these three runs in a thread of its own
@@ -261,6 +267,9 @@ class _Works:
                 self._events.tell("stopping", "Finishing the clip at work; Ctrl-C once more to leave at once.")
             self._stopping = True
             self._left_out += self._backlog.abandon()
+        for remedy in remedies_of(self._render)[len(self._remedies) :]:
+            self._remedies.append(remedy)
+            self._events.tell("remedied", f"The renderer goes on with {remedy}.", remedy=remedy)
         rows = [self._progress(row) for row in self._receiver.streams]
         if rows == self._told:
             return
@@ -271,7 +280,12 @@ class _Works:
         if self._error is not None:
             raise self._error
         captures = [row for row in self._told if row.mode is Mode.CAPTURE]
-        return Served(sum(r.rendered for r in captures), sum(r.failed for r in captures), self._left_out)
+        return Served(
+            sum(r.rendered for r in captures),
+            sum(r.failed for r in captures),
+            self._left_out,
+            tuple(self._remedies),
+        )
 
     def _progress(self, row: StreamStatistics) -> StreamProgress:
         stream = (row.engine, row.session, row.camera_name)

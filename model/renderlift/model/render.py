@@ -20,6 +20,7 @@ from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
 from renderlift.model.bases.adapters import distil
+from renderlift.model.bases.controls import check_control
 from renderlift.model.bases.facts import BASES, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
@@ -101,8 +102,9 @@ def load(
         window: frames to paint at once, at most; 0: as many as the base was trained on.
 
     Raises:
-        SetupError: weights, adapter, anchors or device are not there, or do not belong together.
+        SetupError: weights, adapter, anchors, control or device are not there, or do not belong together.
     """
+    check_control(control)
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)

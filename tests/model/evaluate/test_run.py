@@ -143,6 +143,29 @@ def test_variants_stand_beside_the_renderer(make_dataset, tmp_path, studio):
     assert Channel.DEPTH not in dropped.frames[0].channels
 
 
+def test_figures_of_pictures_that_were_painted_leaner_say_so_and_still_do_when_nothing_is_measured_anew(
+    make_dataset, tmp_path, studio
+):
+    render = studio.load("embedded", {})
+    said = []
+
+    def tight(clip):
+        if len(studio.clips) == 1:
+            said.append("half the pixels (out of memory)")
+        return render(clip)
+
+    tight.remedies = said
+    studio.load = lambda name, options: tight
+    dataset = make_dataset(900000, 900001, 900002)
+    for _ in range(2):
+        remarks = []
+        done = run(studio, dataset, tmp_path / "out", remarks, markdown=tmp_path / "results.md")
+        told = "lifted: from 900001 on, 2 of 3 scenes rendered with half the pixels (out of memory)"
+        assert told in remarks
+        assert told in (tmp_path / "results.md").read_text()
+    assert [scene.remedies for scene in done.report.subjects[1].scenes] == [(), tuple(said), tuple(said)]
+
+
 def test_ablations_leave_out_the_lock_the_averaging_the_adapter_and_each_buffer(make_dataset, tmp_path, studio):
     done = run(studio, make_dataset(900000), tmp_path / "out", ablate=True)
     names = [subject.name for subject in done.report.subjects]

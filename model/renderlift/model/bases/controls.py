@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.controls import CONTROLS
-from renderlift.bridge.errors import ChannelError
+from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.control import nearness, resize
 
@@ -21,11 +21,22 @@ DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
 NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
 
 
+def check_control(name: str) -> None:
+    """Refuse what is none of `CONTROLS`.
+
+    Raises:
+        SetupError: it is none.
+    """
+    if name not in CONTROLS:
+        raise SetupError(f"there is no control {name!r}", fix=f"Use one of {', '.join(CONTROLS)}.")
+
+
 def control_video(name: str, clip: Clip, height: int, width: int) -> Video:
     """One of `CONTROLS` as (T, height, width, 3) uint8.
 
     Raises:
-        ChannelError: the clip lacks what it is made from, or there is no such control.
+        ChannelError: the clip lacks what it is made from.
+        SetupError: there is no such control.
     """
     match name:
         case "rgb":
@@ -36,10 +47,9 @@ def control_video(name: str, clip: Clip, height: int, width: int) -> Video:
             return _grey(_shrunk(nearness(_wanted(clip, Channel.DEPTH, name)), height, width))
         case "seg":
             return _coloured(_nearest(_ids(clip), height, width))
-        case "edge":
-            return _grey(np.stack([_edges(clip, t, height, width) for t in range(len(clip))])[..., None])
         case _:
-            raise ChannelError(f"there is no control {name!r}", fix=f"Use one of {', '.join(CONTROLS)}.")
+            check_control(name)
+            return _grey(np.stack([_edges(clip, t, height, width) for t in range(len(clip))])[..., None])
 
 
 def _edges(clip: Clip, t: int, height: int, width: int) -> NDArray[np.float32]:

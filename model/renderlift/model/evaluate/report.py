@@ -19,6 +19,7 @@ class SceneResult(msgspec.Struct, frozen=True):
     shown_frame: int | None = None
     render_seconds: float = 0.0
     kind: str = ""  # of the scene
+    remedies: tuple[str, ...] = ()  # what the renderer had done by then to go on, see bridge.remedied
 
 
 class SubjectReport(msgspec.Struct, frozen=True):

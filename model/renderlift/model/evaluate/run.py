@@ -6,6 +6,7 @@ settings it depends on; a rerun measures only what is missing or was made with o
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import xxhash
 from renderlift.bridge.clip import Clip, Render, Video, clip_size
 from renderlift.bridge.errors import RecordingError, RenderError, SetupError
 from renderlift.bridge.frame import Channel
+from renderlift.bridge.remedied import remedies_of
 from renderlift.model.evaluate.judge import Moment, judge
 from renderlift.model.evaluate.pictures import label_picture
 from renderlift.model.evaluate.report import Report, SceneResult, skipped, summed_up
@@ -84,9 +86,23 @@ def evaluate(
         }
         # Means over different scenes cannot be compared, so what one lacks all go without.
         scenes = [scene for scene in scenes if scene.name in measured or scene not in wanted]
+    for text in _remedied(results):
+        remarks.append(text)
+        remark(text)
     report = _report(job, scenes, results, left_out, remarks)
     write(job.output / "evaluation.json", msgspec.json.format(msgspec.json.encode(report)))
     return report
+
+
+def _remedied(results: Mapping[str, Mapping[str, SceneResult]]) -> Iterator[str]:
+    """Which scenes were not rendered as was asked for, and why."""
+    for subject, scenes in results.items():
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, result in scenes.items():
+            for remedy in result.remedies:
+                found[remedy].append(name)
+        for remedy, names in found.items():
+            yield f"{subject}: from {names[0]} on, {len(names)} of {len(scenes)} scenes rendered with {remedy}"
 
 
 def write(path: Path, content: bytes) -> None:
@@ -182,6 +198,7 @@ def _measure(
         judged.shown.frame.index if judged.shown else index,
         watch.seconds if subject.renderer else 0.0,
         scene.kind,
+        remedies_of(render),
     )
     write(_result_path(job.output, subject.name, scene.name), msgspec.json.format(msgspec.json.encode(result)))
     return result

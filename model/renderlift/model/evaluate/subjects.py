@@ -104,8 +104,9 @@ def films(subject: Subject, load: LoadRenderer, read_video: ReadVideo) -> Callab
     def without(clip: Clip) -> Video:
         return render(_without(clip, subject.dropped))
 
-    if hasattr(render, "clip_size"):
-        without.clip_size = render.clip_size  # type: ignore[attr-defined]
+    for said in ("clip_size", "remedies"):
+        if hasattr(render, said):
+            setattr(without, said, getattr(render, said))
     return lambda _: without
 
 
