@@ -45,6 +45,11 @@ def test_another_lock_is_used_by_folder_or_file(make_clip: MakeClip, tmp_path: P
         load(lock_weights=str(tmp_path / "none"))
 
 
+def test_a_control_that_does_not_exist_is_refused_before_anything_is_loaded() -> None:
+    with pytest.raises(SetupError, match="no control 'edges'"):
+        load(base="not there", control="edges")
+
+
 def test_the_reference_reaches_the_picture(tiny_base: Path, make_clip: MakeClip) -> None:
     render = load(base=str(tiny_base), adapter="none", lock=False, steps=1, working_pixels=4096)
     assert not np.array_equal(render(make_clip(5, 64, 64)), render(make_clip(5, 64, 64, seed=1)))

@@ -280,12 +280,8 @@ class _Works:
         if self._error is not None:
             raise self._error
         captures = [row for row in self._told if row.mode is Mode.CAPTURE]
-        return Served(
-            sum(r.rendered for r in captures),
-            sum(r.failed for r in captures),
-            self._left_out,
-            tuple(self._remedies),
-        )
+        rendered, failed = sum(r.rendered for r in captures), sum(r.failed for r in captures)
+        return Served(rendered, failed, self._left_out, tuple(self._remedies))
 
     def _progress(self, row: StreamStatistics) -> StreamProgress:
         stream = (row.engine, row.session, row.camera_name)
