@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from renderlift.bridge.clip import Clip, Video, stack
+from renderlift.bridge.clip import Before, Clip, Video, preview_size, stack
 from renderlift.bridge.errors import ChannelError
 from renderlift.bridge.frame import Channel
+from renderlift.bridge.going_on import GoingOn
 from renderlift.model.evaluate import warp_error
 from renderlift.model.render import load
 from renderlift.model.steady import steadied
@@ -54,13 +55,65 @@ def test_each_frame_draws_on_those_before_and_after_it(clip: Clip) -> None:
     assert 0 < level[1] < level[2] < level[3] > level[4] > level[5] > 0
 
 
-def test_nothing_is_carried_over_a_gap(clip: Clip) -> None:
-    gap = stack([*clip.frames[:3], *(replace(frame, index=frame.index + 5) for frame in clip.frames[3:])])
+def test_nothing_is_carried_over_a_cut(clip: Clip) -> None:
+    turned = np.diag([-1.0, 1, -1, 1])
+    cut = stack(
+        [
+            *clip.frames[:3],
+            *(replace(f, camera=replace(f.camera, world_from_camera=turned)) for f in clip.frames[3:]),
+        ]
+    )
     change = np.zeros((len(clip), 1, 1, 1))
     change[:3] = 30
-    video = changed(gap, change)
-    assert np.array_equal(steadied(gap, video, 1.0), video)
+    video = changed(cut, change)
+    assert np.array_equal(steadied(cut, video, 1.0), video)
     assert not np.array_equal(steadied(clip, video, 1.0), video)
+
+
+def passing(clip: Clip) -> Clip:
+    """The same pictures as a wall that stands still, and a camera that passes by."""
+    frames = []
+    for frame in clip.frames:
+        pose = np.eye(4)
+        pose[0, 3] = 3 * frame.index * 2.0 / frame.camera.image_from_camera[0, 0]
+        wall = np.full((clip.height, clip.width, 1), 2.0, np.float32)
+        channels = {**frame.channels, Channel.DEPTH: wall}
+        frames.append(replace(frame, camera=replace(frame.camera, world_from_camera=pose), channels=channels))
+    return stack(frames)
+
+
+def test_over_missing_frames_a_surface_is_followed_by_depth_and_cameras(clip: Clip) -> None:
+    frames = passing(clip).frames
+    gap = stack([frames[0], frames[5]])
+    x = np.arange(clip.width)
+    shade = [40 + 30 * np.sin((x + 3 * index) / 25) for index in (0, 5)]  # painted on the wall
+    painted = np.array(shade)[:, None, :, None]
+    steady = steadied(gap, changed(gap, painted), 1.0)
+    assert np.abs(steady[:, :, 20:-20].astype(int) - changed(gap, painted)[:, :, 20:-20]).max() <= 1
+    flash = np.array([30, 0]).reshape(-1, 1, 1, 1)
+    steady = steadied(gap, changed(gap, flash), 1.0).astype(int) - gap.channels[Channel.RGB]
+    assert np.abs(np.median(steady[:, :, 20:-20], axis=(1, 2)) - 15).max() <= 1
+
+
+def test_a_clip_goes_on_from_the_pictures_that_were_shown(clip: Clip) -> None:
+    engine = clip.channels[Channel.RGB]
+    shown = np.clip(engine[:1].astype(int) + 20, 0, 255).astype(np.uint8)
+    preview = replace(stack(clip.frames[:2], shared=1), before=Before(shown, (engine[:1], shown)))
+    steady = steadied(preview, changed(preview, np.zeros(1)), 0.6)
+    assert np.array_equal(steady[0], shown[0])
+    assert np.median(steady[1].astype(int) - engine[1]) == pytest.approx(0.6 * 20, abs=1)
+
+
+def test_a_preview_by_the_embedded_base_paints_the_fresh_frame_and_goes_on(clip: Clip) -> None:
+    render = load(steps=1)
+    assert preview_size(render, None) == (2, 1)
+    assert preview_size(load(steps=1, steady=0.0), None) == (1, 0)
+    going_on = GoingOn(render, overlap=1, fades=False)
+    film = [going_on(stack(clip.frames[:1]))]
+    film += [going_on(stack(clip.frames[t - 1 : t + 1], shared=1))[1:] for t in range(1, len(clip))]
+    alone = [load(steps=1, steady=0.0)(stack([frame])) for frame in clip.frames]
+    assert warp_error(np.concatenate(film), clip.channels) < warp_error(np.concatenate(alone), clip.channels)
+    assert np.array_equal(film[0], alone[0])
 
 
 def test_a_share_of_nothing_changes_nothing(clip: Clip) -> None:
@@ -68,15 +121,15 @@ def test_a_share_of_nothing_changes_nothing(clip: Clip) -> None:
     assert np.array_equal(steadied(clip, video, 0.0), video)
 
 
-def test_without_flow_it_is_refused_with_the_way_out(clip: Clip) -> None:
-    with pytest.raises(ChannelError, match=r"(?s)no flow.*--steady 0"):
-        steadied(without(clip, Channel.FLOW), clip.channels[Channel.RGB], 0.6)
+def test_without_flow_and_depth_it_is_refused_with_the_way_out(clip: Clip) -> None:
+    blind = without(without(clip, Channel.FLOW), Channel.DEPTH)
+    with pytest.raises(ChannelError, match=r"(?s)neither flow nor depth.*--steady 0"):
+        steadied(blind, clip.channels[Channel.RGB], 0.6)
 
 
-def test_the_embedded_base_is_steadied_where_there_is_flow(clip: Clip) -> None:
-    usual = load(steps=1)(clip)
-    plain = load(steps=1, steady=0.0)(clip)
-    assert warp_error(usual, clip.channels) < warp_error(plain, clip.channels)
-    assert np.array_equal(steadied(clip, plain, 0.6), usual)
-    blind = without(clip, Channel.FLOW)
-    assert np.array_equal(load(steps=1)(blind), plain)
+def test_the_embedded_base_is_steadied_where_surfaces_can_be_followed(clip: Clip) -> None:
+    usual, plain = load(steps=1), load(steps=1, steady=0.0)
+    assert warp_error(usual(clip), clip.channels) < warp_error(plain(clip), clip.channels)
+    assert np.array_equal(steadied(clip, plain(clip), 0.6), usual(clip))
+    blind = without(without(clip, Channel.FLOW), Channel.DEPTH)
+    assert np.array_equal(usual(blind), plain(blind))

@@ -1,4 +1,4 @@
-"""Where surface points are in a neighbouring frame, along the engine's backward flow."""
+"""Where surface points are in another frame: along the engine's backward flow, or by depth and cameras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.frame import Array, Channel
+from renderlift.bridge.frame import Array, CameraPose, Channel
 
 Channels = Mapping[Channel, Array]  # of one frame, (H, W, C) each
 Mask = NDArray[np.bool_]  # (H, W)
@@ -93,6 +93,32 @@ def follow_on(now: Channels, after: Channels, back: Trace | None = None) -> Trac
     there_y = np.arange(height)[:, None] + (total_y / weight).reshape(height, width)
     seen &= (there_x >= 0) & (there_x <= width - 1) & (there_y >= 0) & (there_y <= height - 1)
     return known_where(there_x, there_y, seen)
+
+
+def reproject(before: Channels, then: CameraPose, now: Channels, camera: CameraPose) -> Trace:
+    """Where the points of a frame were in an earlier one, if they stood still: by depth and the two cameras.
+
+    For frames between which others are missing, so that flow does not lead from one to the other. What moved by
+    itself is lost, wherever something else or nothing of that depth is seen in its place.
+
+    Args:
+        before, now: channels of the two frames; both need depth, finite (`frames_to_follow`).
+    """
+    depth_m = now[Channel.DEPTH][..., 0].astype(np.float64)
+    height, width = depth_m.shape
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)  # centres of pixels
+    image_from_then = np.linalg.inv(then.world_from_camera)[:3] @ camera.world_from_camera
+    rays = np.linalg.inv(camera.image_from_camera)
+    turned = then.image_from_camera @ image_from_then[:, :3] @ rays
+    shift = then.image_from_camera @ image_from_then[:, 3]
+    u, v, w = (depth_m * (row[0] * x + row[1] * y + row[2]) + s for row, s in zip(turned, shift, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        there_x, there_y = u / w - 0.5, v / w - 0.5
+    seen = (w > 0) & (there_x >= 0) & (there_x <= width - 1) & (there_y >= 0) & (there_y <= height - 1)
+    there_x, there_y = np.where(seen, there_x, -1), np.where(seen, there_y, -1)
+    place = np.rint(there_y).astype(int).clip(0), np.rint(there_x).astype(int).clip(0)
+    moved = {**now, Channel.DEPTH: w[..., None]}  # the last row of intrinsics makes w the depth as seen from there
+    return known_where(there_x, there_y, seen & _same_surface(before, moved, place, (slice(None), slice(None))))
 
 
 def known_where(x: Array, y: Array, seen: Mask) -> Trace:

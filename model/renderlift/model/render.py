@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip, Render, Video
+from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import SetupError
-from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
 from renderlift.model.bases.adapters import distil
 from renderlift.model.bases.controls import check_control
@@ -35,7 +34,7 @@ from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import kept
 from renderlift.model.shared_base import shared
-from renderlift.model.steady import steadied
+from renderlift.model.steady import can_steady, steadied
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = "embedded"
@@ -84,8 +83,8 @@ def load(
         lock_weights: another lock than the one that ships, by file or folder, as `renderlift train lock` wrote it;
             it is then on, unless `lock` is False.
         steady: how much a frame's change to the engine's picture counts beside that of its neighbours, where both
-            show one surface, by the engine's flow: 0 = each frame is as it was painted, 1 = the mean of all.
-            None: 0.6 with the embedded base, where there is flow; 0 with others.
+            show one surface: 0 = each frame is as it was painted, 1 = the mean of all.
+            None: 0.6 with the embedded base, where there is flow or depth; 0 with others.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32" or "bfloat16".
         steps, working_pixels, guidance: denoising steps, the area at which the base paints at most, and how
@@ -157,22 +156,21 @@ def load(
     frames = window or facts.frames_per_call
     overlap = min(facts.overlap, frames // 2)
 
-    def finished(clip: Clip, known: Mapping[int, Picture]) -> Video:
-        video = finish(locker, clip, paint(clip, known))
-        if steady is not None:
-            return steadied(clip, video, steady)
-        return steadied(clip, video, EMBEDDED_STEADY) if soft and Channel.FLOW in clip.channels else video
-
     render = continuous(
-        finished,
+        lambda clip, known: finish(locker, clip, paint(clip, known)),
         window=frames,
         overlap=overlap,
         takes_before=facts.takes_before,
         anchors=_anchors(anchors, facts),
     )
 
+    share = (EMBEDDED_STEADY if soft else 0.0) if steady is None else steady
+
     def whole(clip: Clip) -> Video:
-        return kept(clip, render(clip), keep or {})
+        video = render(clip) if facts.takes_before else _fresh_alone(render, clip)
+        if steady is not None or can_steady(clip):
+            video = steadied(clip, video, share)
+        return kept(clip, video, keep or {})
 
     whole.remedies = enduring.remedies  # type: ignore[attr-defined]
     # What the bridge cuts clips to, and what previews are made of.
@@ -180,6 +178,8 @@ def load(
         whole.clip_size = frames, overlap  # type: ignore[attr-defined]
     if facts.takes_before:
         whole.preview_size = 1 + _packed_frames(pipeline), 1  # type: ignore[attr-defined]
+    elif share:
+        whole.preview_size = 2, 1  # type: ignore[attr-defined]
     return whole
 
 
@@ -198,6 +198,13 @@ def _settle(pipeline: object, fitting: Preset, place: torch.device, facts: BaseF
             f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",
             fix="Use a leaner one: --preset layers is the leanest.",
         ) from problem
+
+
+def _fresh_alone(render: Render, clip: Clip) -> Video:
+    """Render a single fresh frame by itself, beside pictures that are finished: two would be twice the latents."""
+    if clip.before is None or not 0 < clip.shared == len(clip) - 1 == len(clip.before.pictures):
+        return render(clip)
+    return np.concatenate([clip.before.pictures, render(stack(clip.frames[clip.shared :], last=clip.last))])
 
 
 def _packed_frames(pipeline: Any) -> int:
