@@ -54,7 +54,8 @@ class Enduring:
     def _attempt(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception:
         """The picture, or what told that memory ran out."""
         try:
-            with torch.inference_mode():
+            # Not inference_mode: tensors born in it can be neither moved in int8 nor handed to offload's hooks.
+            with torch.no_grad():
                 return self._paint(clip, known).float().cpu()
         except (RuntimeError, MemoryError) as problem:
             if not _is_out_of_memory(problem):
@@ -81,6 +82,9 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[]
         opened.vae.enable_tiling()
 
     def offload() -> None:
+        for whole in _modules(opened):
+            for part in whole.modules():
+                part._compiled_call_impl = None  # hooks do not compile in one graph
         opened.remove_all_hooks()  # of offload by whole parts, beside which it may not be
         opened.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
 
@@ -106,11 +110,12 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
             module.to(torch.float32)
         return again()
 
+    if _is_in_groups(opened):  # what is streamed stays what it is
+        return []
     # Cosmos hands its control to the denoiser in the autoencoder's precision, so those two go together.
     can_part = opened.vae.dtype != torch.float32 and not hasattr(opened, "controlnet")
     remedies = [Remedy("the autoencoder in float32", exact_decoder)] if can_part else []
-    # Weights that are streamed in groups, or are whole numbers, stay what they are.
-    if _denoiser(opened).dtype != torch.float32 and not _is_in_groups(opened) and not _is_quantised(opened):
+    if _denoiser(opened).dtype != torch.float32 and not _is_quantised(opened):
         remedies.append(Remedy("all of the base in float32", exact))
     return remedies
 

@@ -53,10 +53,9 @@ def locking_loss(lock: GeometryLock, data: LockBatch) -> Tensor:
 
 def augment(data: LockBatch) -> LockBatch:
     """Tint, drop, blur and mislead one batch, each sample in its own way."""
-    count = len(data.truth)
-    gain = torch.exp(0.15 * torch.randn(count, 3, 1, 1)) * torch.exp(0.15 * torch.randn(count, 1, 1, 1))
-    gamma = torch.exp(0.12 * torch.randn(count, 1, 1, 1))
-    tinted = (torch.rand(count, 1, 1, 1) < 0.4).float()
+    gain = torch.exp(0.15 * _normal(data.truth, 3, 1, 1)) * torch.exp(0.15 * _normal(data.truth, 1, 1, 1))
+    gamma = torch.exp(0.12 * _normal(data.truth, 1, 1, 1))
+    tinted = (_uniform(data.truth, 1, 1, 1) < 0.4).float()
     gain, gamma = 1 + tinted * (gain - 1), 1 + tinted * (gamma - 1)
 
     def tint(picture: Tensor) -> Tensor:
@@ -64,20 +63,29 @@ def augment(data: LockBatch) -> LockBatch:
 
     buffers = data.buffers.clone()
     for channels in DROPPABLE.values():
-        buffers[torch.rand(count) < 0.08, channels] = 0
+        buffers[_uniform(data.truth) < 0.08, channels] = 0
     decoded = tint(_misled(data.decoded, data.buffers[:, :3]))
     soft = functional.avg_pool2d(functional.pad(decoded, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    blurred = (torch.rand(count, 1, 1, 1) < 0.2).float()
+    blurred = (_uniform(data.truth, 1, 1, 1) < 0.2).float()
     return LockBatch(buffers, decoded + blurred * (soft - decoded), tint(data.truth))
 
 
 def _misled(decoded: Tensor, render: Tensor) -> Tensor:
     """Pull a picture part of the way back to the render, and light it unevenly."""
-    count, size = len(decoded), decoded.shape[2:]
-    back = 0.6 * torch.rand(count, 1, 1, 1) ** 2
+    size = decoded.shape[2:]
+    back = 0.6 * _uniform(decoded, 1, 1, 1) ** 2
     decoded = decoded + back * (functional.interpolate(render, size, mode="area") - decoded)
-    field = functional.interpolate(torch.randn(count, 1, 3, 4), size, mode="bicubic", align_corners=False)
-    return decoded * torch.exp(0.18 * torch.rand(count, 1, 1, 1) * field)
+    field = functional.interpolate(_normal(decoded, 1, 3, 4), size, mode="bicubic", align_corners=False)
+    return decoded * torch.exp(0.18 * _uniform(decoded, 1, 1, 1) * field)
+
+
+def _normal(like: Tensor, *shape: int) -> Tensor:
+    """(B, *shape) for a batch, drawn on the CPU: the same on every device."""
+    return torch.randn(len(like), *shape).to(like.device)
+
+
+def _uniform(like: Tensor, *shape: int) -> Tensor:
+    return torch.rand(len(like), *shape).to(like.device)
 
 
 def detail_amount(picture: Tensor) -> Tensor:

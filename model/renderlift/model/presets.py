@@ -6,6 +6,7 @@ Which one fits is computed from the sizes of the weight files, so a base nobody 
 import importlib.util
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -157,9 +158,9 @@ def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int
     if preset.tiled:
         opened.vae.enable_tiling()
     for denoiser in _denoisers(opened):
-        if preset.compiled and hasattr(denoiser, "compile_repeated_blocks"):
+        if preset.compiled and getattr(denoiser, "_repeated_blocks", None):  # Cosmos names none
             denoiser.compile_repeated_blocks(fullgraph=True)
-        if (preset.compiled or preset.offload) and steps >= CACHE_FROM_STEPS and hasattr(denoiser, "enable_cache"):
+        elif preset.offload and steps >= CACHE_FROM_STEPS:  # the cache's hooks do not compile in one graph
             _cache(denoiser)
         if device.type == "cuda":
             _use_fast_attention(denoiser)
@@ -207,9 +208,13 @@ def _denoisers(pipeline: Any) -> list[Any]:
 
 
 def _cache(denoiser: Any) -> None:
+    """Skip the blocks after the first one in steps where that changes little, where diffusers can."""
     from diffusers import FirstBlockCacheConfig
 
-    denoiser.enable_cache(FirstBlockCacheConfig(threshold=0.1))  # above 0.2 it blurs
+    if not hasattr(denoiser, "enable_cache"):  # Cosmos
+        return
+    with suppress(ValueError):  # it does not know LTX-2's blocks
+        denoiser.enable_cache(FirstBlockCacheConfig(threshold=0.1))  # above 0.2 it blurs
 
 
 def _use_fast_attention(denoiser: Any) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from renderlift.bridge.clip import Clip, clip_size
 from renderlift.bridge.frame import Channel
+from renderlift.model import presets
 from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
@@ -44,6 +45,26 @@ def test_enhance_is_told_how_long_a_clip_the_base_likes(
     name: str, size: tuple[int, int], request: pytest.FixtureRequest
 ) -> None:
     assert clip_size(load(base=str(request.getfixturevalue(name)), device="cpu"), None, None) == size
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [(name, "layers") for name in ("ltx2_full", "wan", "wan_a14b", "wan_vace", "cosmos")]
+    + [("cosmos", "resident-compiled")],
+)
+def test_many_steps_by_any_preset_leave_nothing_for_the_next_clip(
+    name: str, preset: str, guidance: float, shot: Shot, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    steps = presets.CACHE_FROM_STEPS + 1
+    render = load(
+        base=str(folder), preset=preset, steps=steps, guidance=guidance, device="cpu", dtype="float32", lock=False
+    )
+    clip = shot(5)
+    alone = render(clip)
+    assert not np.array_equal(render(shot(5, 48, 32)), alone)
+    assert np.array_equal(render(clip), alone)
 
 
 @pytest.mark.parametrize("name", ["ltx2", "wan_vace", "cosmos"])

@@ -46,7 +46,7 @@ def levels(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_the_embedded_bases_picture_is_the_stock_pipelines_own(shot: Shot) -> None:
     """What the many bases share must not change the one that ships."""
     clip = shot(5, 64, 96)
-    render = load(adapter="none", lock=False, device="cpu", dtype="float32", working_pixels=64 * 96)
+    render = load(adapter="none", lock=False, steady=0.0, device="cpu", dtype="float32", working_pixels=64 * 96)
     pipeline = LTX2InContextPipeline.from_pretrained(
         str(WEIGHTS / "base"), dtype=torch.float32, text_encoder=None, tokenizer=None
     )

@@ -53,7 +53,8 @@ from renderlift.bridge.clip import clips
 from renderlift.bridge.record import read_frames
 from renderlift.model.render import load
 base, adapter, recording, output = sys.argv[1:]
-render = load(base=base, adapter=adapter, steps=4, guidance=1.0, device="cpu", dtype="float32", lock=False)
+as_painted = {"device": "cpu", "dtype": "float32", "lock": False, "steady": 0.0}
+render = load(base=base, adapter=adapter, steps=4, guidance=1.0, **as_painted)
 np.save(output, render(next(clips(read_frames(recording), length=5))))
 """
 

@@ -71,7 +71,7 @@ def test_a_control_that_cannot_be_made_names_the_channel(shot: Shot) -> None:
     without = Clip(clip.frames, {Channel.RGB: clip.channels[Channel.RGB]})
     with pytest.raises(ChannelError, match="depth"):
         control_video("depth", without, 16, 16)
-    with pytest.raises(ChannelError, match="edge, depth"):
+    with pytest.raises(SetupError, match="edge, depth"):
         control_video("pose", clip, 16, 16)
 
 

@@ -136,7 +136,7 @@ def _two_stages(
     """
     half = Fit(fit.height // 2, fit.width // 2, fit.padded_height // 2, fit.padded_width // 2)
     first = _first_stage(pipeline, settings, clip, half, call | _conditions(pipeline, known, half), output="latent")
-    with torch.inference_mode():
+    with torch.no_grad():
         large = cast(Any, upsample)(latents=first.frames, output_type="latent", return_dict=False)[0]
     again = {
         "sigmas": STAGE_2_DISTILLED_SIGMA_VALUES,

@@ -78,7 +78,9 @@ def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: Render
     """How this base paints clips."""
     opened = cast(Any, pipeline)
     if facts.name in (EMBEDDED.name, LTX2.name):
-        upsampler = open_upsampler(folder, opened.dtype).to(opened.device) if settings.two_stages else None  # type: ignore[attr-defined]
+        upsampler: Any = open_upsampler(folder, opened.dtype) if settings.two_stages else None
+        if upsampler is not None:
+            upsampler.to(opened._execution_device)  # where others compute: their weights may wait on the CPU
         return ltx2.painter(opened, facts, settings, upsampler)
     if facts.name == WAN.name:
         return wan.painter(opened, facts, settings)

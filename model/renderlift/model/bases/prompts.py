@@ -74,7 +74,7 @@ class PromptEncoder:
         if encoded is None:
             while len(self._encoded) >= REMEMBERED:  # before the new one is made, which needs the room
                 del self._encoded[next(iter(self._encoded))]
-            with torch.inference_mode():
+            with torch.no_grad():
                 encoded = tuple(
                     self._pipeline.encode_prompt(
                         prompt=prompt, negative_prompt=negative_prompt, do_classifier_free_guidance=guided

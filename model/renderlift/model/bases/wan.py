@@ -40,7 +40,7 @@ def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -
         shape = _latent_shape(pipeline, frames, fit)
         text = text_of(pipeline, encoder, settings, clip)
         latents = _denoised(pipeline, settings, shape, references, beginning, text)
-        with torch.inference_mode():
+        with torch.no_grad():
             pixels = decode(pipeline.vae, latents)[0].permute(1, 0, 2, 3)
         return control.cut_out(pixels.float() / 2 + 0.5, fit, len(clip)).clamp(0, 1)
 
@@ -92,7 +92,10 @@ def _denoised(
     known = 0 if beginning is None else beginning.shape[2]
     scheduler = cast(Any, pipeline.scheduler)
     scheduler.set_timesteps(settings.steps, device=device)
-    with torch.inference_mode():
+    for expert in (pipeline.transformer, pipeline.transformer_2):
+        if expert is not None:
+            cast(Any, expert)._reset_stateful_cache()  # or it would begin with what it cached of the clip before
+    with torch.no_grad():
         for timestep in scheduler.timesteps:
             if beginning is not None:
                 latents[:, :, :known] = beginning
@@ -117,16 +120,17 @@ def _guided(
     dtype = transformer.dtype
     noisy, shown = latents.to(dtype), [reference.to(dtype) for reference in references]
 
-    def predict(words: Tensor) -> Tensor:
+    def predict(words: Tensor, prompt: str) -> Tensor:
         strength = settings.reference_strength
-        return velocity(
-            transformer, noisy, sigma, shown, words, known_frames=known, reference_strength=strength
-        ).float()
+        with transformer.cache_context(prompt):
+            return velocity(
+                transformer, noisy, sigma, shown, words, known_frames=known, reference_strength=strength
+            ).float()
 
-    positive = predict(text[0])
+    positive = predict(text[0], "positive")
     if text[1] is None:
         return positive
-    negative = predict(text[1])
+    negative = predict(text[1], "negative")
     return negative + settings.guidance * (positive - negative)
 
 
@@ -157,5 +161,5 @@ def _beginning(pipeline: WanPipeline, known: Mapping[int, Picture], fit: Fit) ->
 def _encoded(pipeline: WanPipeline, video: Picture) -> Tensor:
     """(T, H, W, 3) to normalised latents (1, C, t, h, w) where the pipeline computes."""
     pixels = control.to_pixels(video).permute(1, 0, 2, 3)[None] * 2 - 1
-    with torch.inference_mode():
+    with torch.no_grad():
         return encode(pipeline.vae, pixels.to(pipeline._execution_device))

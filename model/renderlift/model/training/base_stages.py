@@ -86,7 +86,9 @@ def train_autoencoder(stage: Stage, autoencoder: AutoencoderKLLTX2Video) -> Outc
     if recipe.base == "embedded" and not stage.checkpoint.exists():
         clips = _clips(stage.found.train, recipe, sizes, CODE_CLIPS)
         size = EmbeddedSize()
-        start_linear(autoencoder, fit_code(clips, size.latent_channels, size.spatial_ratio))
+        # Fitted on the CPU, whatever it will be trained on.
+        start_linear(cast(Any, autoencoder).cpu(), fit_code(clips, size.latent_channels, size.spatial_ratio))
+        cast(Any, autoencoder).to(device)
     pool = Pool(stage.found.train, seed=recipe.seed, rank=stage.team.rank)
 
     def batch(step: int) -> Tensor:
