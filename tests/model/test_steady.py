@@ -95,6 +95,13 @@ def test_over_missing_frames_a_surface_is_followed_by_depth_and_cameras(clip: Cl
     assert np.abs(np.median(steady[:, :, 20:-20], axis=(1, 2)) - 15).max() <= 1
 
 
+def test_frames_of_an_engine_that_knows_no_camera_are_left_as_they_are(clip: Clip) -> None:
+    frames = [replace(f, camera=replace(f.camera, image_from_camera=np.zeros((3, 3)))) for f in clip.frames]
+    gap = stack([frames[0], frames[5]])
+    video = changed(gap, np.array([30, 0]).reshape(-1, 1, 1, 1))
+    assert np.array_equal(steadied(gap, video, 1.0), video)
+
+
 def test_a_clip_goes_on_from_the_pictures_that_were_shown(clip: Clip) -> None:
     engine = clip.channels[Channel.RGB]
     shown = np.clip(engine[:1].astype(int) + 20, 0, 255).astype(np.uint8)

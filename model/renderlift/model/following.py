@@ -107,6 +107,8 @@ def reproject(before: Channels, then: CameraPose, now: Channels, camera: CameraP
     depth_m = now[Channel.DEPTH][..., 0].astype(np.float64)
     height, width = depth_m.shape
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)  # centres of pixels
+    if not (np.linalg.det(then.world_from_camera) and np.linalg.det(camera.image_from_camera)):
+        return known_where(x, y, np.zeros((height, width), np.bool_))  # an engine that knows no camera
     image_from_then = np.linalg.inv(then.world_from_camera)[:3] @ camera.world_from_camera
     rays = np.linalg.inv(camera.image_from_camera)
     turned = then.image_from_camera @ image_from_then[:, :3] @ rays
