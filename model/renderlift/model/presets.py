@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 import torch
 from diffusers.hooks import apply_group_offloading
+from torch import _dynamo as dynamo
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BaseFacts, has_part
@@ -24,6 +25,7 @@ WORKING_BYTES = 3.0e9
 ACTIVATION_BYTES = 2 * 14
 # A denoiser of few steps changes too much between them to be worth caching.
 CACHE_FROM_STEPS = 12
+MOST_COMPILED = 64  # variants of one kind of block that a process may compile
 
 Offload = Literal["", "parts", "blocks", "layers"]
 
@@ -159,6 +161,8 @@ def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int
         opened.vae.enable_tiling()
     for denoiser in _denoisers(opened):
         if preset.compiled and getattr(denoiser, "_repeated_blocks", None):  # Cosmos names none
+            # All bases of a class share one count of its variants, and every adapter's kind of layer is one.
+            dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, MOST_COMPILED)
             denoiser.compile_repeated_blocks(fullgraph=True)
         elif preset.offload and steps >= CACHE_FROM_STEPS:  # the cache's hooks do not compile in one graph
             _cache(denoiser)
