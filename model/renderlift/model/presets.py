@@ -13,7 +13,6 @@ from typing import Any, Literal, cast
 
 import torch
 from diffusers.hooks import apply_group_offloading
-from torch import _dynamo as dynamo
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BaseFacts, has_part
@@ -161,8 +160,7 @@ def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int
         opened.vae.enable_tiling()
     for denoiser in _denoisers(opened):
         if preset.compiled and getattr(denoiser, "_repeated_blocks", None):  # Cosmos names none
-            # All bases of a class share one count of its variants, and every adapter's kind of layer is one.
-            dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, MOST_COMPILED)
+            _allow_variants()
             denoiser.compile_repeated_blocks(fullgraph=True)
         elif preset.offload and steps >= CACHE_FROM_STEPS:  # the cache's hooks do not compile in one graph
             _cache(denoiser)
@@ -209,6 +207,13 @@ def _group(pipeline: Any, device: torch.device, *, blocks: list[Any]) -> None:
 def _denoisers(pipeline: Any) -> list[Any]:
     found = (getattr(pipeline, name, None) for name in ("transformer", "transformer_2"))
     return [denoiser for denoiser in found if denoiser is not None]
+
+
+def _allow_variants() -> None:
+    """All bases of a class share one count of variants, and each kind of layer that an adapter brings is one."""
+    from torch import _dynamo
+
+    _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, MOST_COMPILED)
 
 
 def _cache(denoiser: Any) -> None:
