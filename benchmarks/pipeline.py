@@ -4,7 +4,7 @@
     python benchmarks/pipeline.py --rounds 3 --clips 4
 
 Stages: read (frames from a recording, as they come from disk), encode, denoise and decode
-(the base, by diffusers), lock (the geometry lock at full resolution), write (H.264).
+(the base, by diffusers), lock (the geometry lock at full resolution), steady (averaging along flow), write (H.264).
 Sequential and overlapped runs of `enhance` alternate, so that a machine busy with other things
 slows both; their ratio is what counts. Where the model fills the CPU there is nothing to overlap, so
 a stand-in that waits without the CPU shows what a GPU would gain.
@@ -36,7 +36,7 @@ from renderlift.bridge.video import Picture, VideoWriter
 
 HEIGHT, WIDTH, LENGTH, OVERLAP = 256, 448, 9, 2
 ONLY = ("stages", "overlap", "stand-in", "memory")
-STAGES = ("read", "encode", "denoise", "decode", "lock", "write")
+STAGES = ("read", "encode", "denoise", "decode", "lock", "steady", "write")
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,23 @@ class Model:
     paint: Callable[..., Any]
     finish: Callable[..., Video]
 
+    def steady(self, clip: Clip, video: Video) -> Video:
+        from renderlift.model.render import EMBEDDED_STEADY
+        from renderlift.model.steady import steadied
+
+        return steadied(clip, video, EMBEDDED_STEADY)
+
     def painted(self, clip: Clip) -> Any:
         return self.paint(self.pipeline, self.settings, clip)
 
     def render(self, clip: Clip) -> Video:
-        return self.finish(self.lock, clip, self.painted(clip))
+        return self.steady(clip, self.finish(self.lock, clip, self.painted(clip)))
 
 
 def load_model(steps: int) -> Model:
     """The embedded base, or one of the same sizes with random weights where none are shipped."""
     from renderlift.model import render
+    from renderlift.model.bases.adapters import load_adapter
     from renderlift.model.device import pick_device, pick_dtype
     from renderlift.model.embedded import EmbeddedSize, build
     from renderlift.model.lock import GeometryLock, load_lock
@@ -69,7 +76,7 @@ def load_model(steps: int) -> Model:
     shipped = (render.WEIGHTS / "base" / "model_index.json").is_file()
     if shipped:
         pipeline: Any = render.load_base(render.EMBEDDED, dtype)
-        render.load_adapter(pipeline, render.EMBEDDED, 1.0)
+        load_adapter(pipeline, render.EMBEDDED_FACTS, render.WEIGHTS / "lift", 1.0)
         lock = load_lock(render.WEIGHTS / "lock.safetensors")
     else:
         with tempfile.TemporaryDirectory() as folder:
@@ -201,7 +208,9 @@ def by_stage(model: Model, recording: Path, output: Path) -> dict[str, float]:
             count += len(clip) - clip.shared
             painted = model.painted(clip)
             with watch.timing("lock"):
-                video = model.finish(model.lock, clip, painted)
+                locked = model.finish(model.lock, clip, painted)
+            with watch.timing("steady"):
+                video = model.steady(clip, locked)
             sink(clip, video)
     watch.seconds["all"] = time.perf_counter() - started
     return {stage: 1000 * seconds / count for stage, seconds in watch.seconds.items()}
