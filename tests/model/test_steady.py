@@ -1,14 +1,16 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from renderlift.bridge.clip import Before, Clip, Video, preview_size, stack
-from renderlift.bridge.errors import ChannelError
-from renderlift.bridge.frame import Channel
+from renderlift.bridge.clip import Before, Clip, Video, clips, preview_size, stack
+from renderlift.bridge.errors import ChannelError, SetupError
+from renderlift.bridge.frame import Channel, IdName
 from renderlift.bridge.going_on import GoingOn
 from renderlift.model.evaluate import warp_error
+from renderlift.model.lock import GeometryLock, save_lock
 from renderlift.model.render import load
 from renderlift.model.steady import steadied
 
@@ -44,6 +46,19 @@ def test_light_painted_on_a_surface_stays_as_it_is_and_nothing_leaks_from_one_th
     of_each_thing = 10.0 * (clip.channels[Channel.INSTANCE_ID] % 4)
     video = changed(clip, of_each_thing)
     assert np.array_equal(steadied(clip, video, 1.0), video)
+
+
+@pytest.mark.parametrize("flow_px", [0.5, 2.5])
+def test_nothing_leaks_where_points_lie_between_pixels(clip: Clip, flow_px: float) -> None:
+    frames = []
+    for frame in clip.frames:
+        x = np.arange(clip.width) + flow_px * frame.index
+        thing = np.broadcast_to((x // 28).astype(np.uint32)[None, :, None], (clip.height, clip.width, 1)).copy()
+        flow = np.broadcast_to(np.float32([flow_px, 0]), (clip.height, clip.width, 2)).copy()
+        frames.append(replace(frame, channels={**frame.channels, Channel.INSTANCE_ID: thing, Channel.FLOW: flow}))
+    moving = stack(frames)
+    video = changed(moving, 20.0 * (moving.channels[Channel.INSTANCE_ID] % 2))
+    assert np.array_equal(steadied(moving, video, 1.0), video)
 
 
 def test_each_frame_draws_on_those_before_and_after_it(clip: Clip) -> None:
@@ -95,8 +110,9 @@ def test_over_missing_frames_a_surface_is_followed_by_depth_and_cameras(clip: Cl
     assert np.abs(np.median(steady[:, :, 20:-20], axis=(1, 2)) - 15).max() <= 1
 
 
-def test_frames_of_an_engine_that_knows_no_camera_are_left_as_they_are(clip: Clip) -> None:
-    frames = [replace(f, camera=replace(f.camera, image_from_camera=np.zeros((3, 3)))) for f in clip.frames]
+@pytest.mark.parametrize("none", [np.zeros((3, 3)), np.eye(3)])
+def test_frames_of_an_engine_that_knows_no_camera_are_left_as_they_are(clip: Clip, none: np.ndarray) -> None:
+    frames = [replace(f, camera=replace(f.camera, image_from_camera=none)) for f in clip.frames]
     gap = stack([frames[0], frames[5]])
     video = changed(gap, np.array([30, 0]).reshape(-1, 1, 1, 1))
     assert np.array_equal(steadied(gap, video, 1.0), video)
@@ -111,6 +127,22 @@ def test_a_clip_goes_on_from_the_pictures_that_were_shown(clip: Clip) -> None:
     assert np.median(steady[1].astype(int) - engine[1]) == pytest.approx(0.6 * 20, abs=1)
 
 
+@pytest.mark.parametrize(("length", "overlap"), [(2, 1), (4, 2)])
+def test_what_is_kept_by_half_stays_so_from_clip_to_clip(
+    clip: Clip, length: int, overlap: int, tmp_path: Path
+) -> None:
+    names, one_wall = (IdName(1, "wall", "Wall", "wall"),), np.ones((clip.height, clip.width, 1), np.uint32)
+    frames = [replace(f, names=names, channels={**f.channels, Channel.INSTANCE_ID: one_wall}) for f in clip.frames]
+    brighter = GeometryLock()
+    brighter.affine.bias.data[3:] = 40 / 255
+    save_lock(brighter, tmp_path / "lock.safetensors")
+    render = load(steps=1, dtype="float32", lock_weights=str(tmp_path), keep={"Wall": 0.5})
+    going_on = GoingOn(render, overlap=overlap, fades=length > 2)
+    for part in clips(frames, length=length, overlap=overlap):
+        change = going_on(part).astype(int) - part.channels[Channel.RGB]
+        assert np.abs(np.median(change, axis=(1, 2, 3)) - 20).max() <= 1
+
+
 def test_a_preview_by_the_embedded_base_paints_the_fresh_frame_and_goes_on(clip: Clip) -> None:
     render = load(steps=1)
     assert preview_size(render, None) == (2, 1)
@@ -121,6 +153,12 @@ def test_a_preview_by_the_embedded_base_paints_the_fresh_frame_and_goes_on(clip:
     alone = [load(steps=1, steady=0.0)(stack([frame])) for frame in clip.frames]
     assert warp_error(np.concatenate(film), clip.channels) < warp_error(np.concatenate(alone), clip.channels)
     assert np.array_equal(film[0], alone[0])
+
+
+def test_a_share_that_is_none_is_refused_before_anything_is_loaded() -> None:
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(SetupError, match=r"from 0 .* to 1"):
+            load(base="not there", steady=share)
 
 
 def test_a_share_of_nothing_changes_nothing(clip: Clip) -> None:

@@ -25,6 +25,7 @@ class Remedy:
 
     said: str
     apply: Callable[[], Paint | None]  # a new painter, or None where the old one will do
+    fits: Callable[[], bool] = lambda: True  # asked when its turn comes: remedies before it may have changed that
 
 
 class Enduring:
@@ -66,6 +67,8 @@ class Enduring:
     def _remedy(self, remedies: list[Remedy], error: RenderError, cause: Exception | None) -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        while remedies and not remedies[0].fits():
+            remedies.pop(0)
         if not remedies:
             raise error from cause
         remedy = remedies.pop(0)
@@ -110,13 +113,14 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
             module.to(torch.float32)
         return again()
 
-    if _is_in_groups(opened):  # what is streamed stays what it is
-        return []
+    def is_whole() -> bool:
+        return not _is_in_groups(opened)  # what is streamed stays what it is
+
     # Cosmos hands its control to the denoiser in the autoencoder's precision, so those two go together.
     can_part = opened.vae.dtype != torch.float32 and not hasattr(opened, "controlnet")
-    remedies = [Remedy("the autoencoder in float32", exact_decoder)] if can_part else []
+    remedies = [Remedy("the autoencoder in float32", exact_decoder, is_whole)] if can_part else []
     if _denoiser(opened).dtype != torch.float32 and not _is_quantised(opened):
-        remedies.append(Remedy("all of the base in float32", exact))
+        remedies.append(Remedy("all of the base in float32", exact, is_whole))
     return remedies
 
 

@@ -15,6 +15,7 @@ Channels = Mapping[Channel, Array]  # of one frame, (H, W, C) each
 Mask = NDArray[np.bool_]  # (H, W)
 
 SKY_M = np.float32(1e6)
+SHORTEST_FOCAL_PX = 2.0
 _DEPTH_STEP = 0.1  # of the logarithm: more is another surface
 _ENOUGH = 0.15  # of a pixel's area must be reached by points of the next frame
 
@@ -32,6 +33,12 @@ class Trace:
         moved = cv2.remap(picture, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.float32)
 
+    def fetch_nearest(self, values: Array) -> Array:
+        """As `fetch`, of the pixels whose ids and depth were looked at."""
+        height, width = values.shape[:2]
+        rows, columns = np.rint(self.y).astype(int), np.rint(self.x).astype(int)
+        return values[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+
 
 def frames_to_follow(clip: Clip) -> list[Channels]:
     """The channels of each frame of a clip, with the sky at a distance, so that it is one place and not none."""
@@ -39,6 +46,15 @@ def frames_to_follow(clip: Clip) -> list[Channels]:
     if Channel.DEPTH in channels:
         channels[Channel.DEPTH] = np.minimum(channels[Channel.DEPTH], SKY_M)
     return [{channel: array[t] for channel, array in channels.items()} for t in range(len(clip))]
+
+
+def inside_things(channels: Channels) -> Mask:
+    """Pixels whose neighbours show the same object."""
+    if Channel.INSTANCE_ID not in channels:
+        return np.ones(channels[Channel.RGB].shape[:2], np.bool_)
+    ids = channels[Channel.INSTANCE_ID][..., 0].astype(np.float64)
+    window = np.ones((3, 3), np.uint8)
+    return np.asarray(cv2.dilate(ids, window) == cv2.erode(ids, window))
 
 
 def follow(before: Channels, now: Channels) -> Trace:
@@ -51,9 +67,9 @@ def follow(before: Channels, now: Channels) -> Trace:
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     x_before, y_before = x + flow[..., 0], y + flow[..., 1]
-    seen = np.isfinite(x_before) & np.isfinite(y_before)
+    # What is not a number is in no picture.
+    seen = (x_before >= 0) & (x_before <= width - 1) & (y_before >= 0) & (y_before <= height - 1)
     x_before, y_before = np.where(seen, x_before, -1), np.where(seen, y_before, -1)
-    seen &= (x_before >= 0) & (x_before <= width - 1) & (y_before >= 0) & (y_before <= height - 1)
     columns = np.rint(x_before).astype(int).clip(0, width - 1)
     rows = np.rint(y_before).astype(int).clip(0, height - 1)
     seen &= _same_surface(before, now, (rows, columns), (slice(None), slice(None)))
@@ -92,6 +108,8 @@ def follow_on(now: Channels, after: Channels, back: Trace | None = None) -> Trac
     there_x = np.arange(width) + (total_x / weight).reshape(height, width)
     there_y = np.arange(height)[:, None] + (total_y / weight).reshape(height, width)
     seen &= (there_x >= 0) & (there_x <= width - 1) & (there_y >= 0) & (there_y <= height - 1)
+    nearest = np.rint(there_y).astype(int).clip(0, height - 1), np.rint(there_x).astype(int).clip(0, width - 1)
+    seen &= _same_surface(now, after, (slice(None), slice(None)), nearest)  # a mean may lie beyond the border
     return known_where(there_x, there_y, seen)
 
 
@@ -107,8 +125,8 @@ def reproject(before: Channels, then: CameraPose, now: Channels, camera: CameraP
     depth_m = now[Channel.DEPTH][..., 0].astype(np.float64)
     height, width = depth_m.shape
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)  # centres of pixels
-    if not (np.linalg.det(then.world_from_camera) and np.linalg.det(camera.image_from_camera)):
-        return known_where(x, y, np.zeros((height, width), np.bool_))  # an engine that knows no camera
+    if not _is_camera(then) or not _is_camera(camera):
+        return known_where(x, y, np.zeros((height, width), np.bool_))
     image_from_then = np.linalg.inv(then.world_from_camera)[:3] @ camera.world_from_camera
     rays = np.linalg.inv(camera.image_from_camera)
     turned = then.image_from_camera @ image_from_then[:, :3] @ rays
@@ -121,6 +139,13 @@ def reproject(before: Channels, then: CameraPose, now: Channels, camera: CameraP
     place = np.rint(there_y).astype(int).clip(0), np.rint(there_x).astype(int).clip(0)
     moved = {**now, Channel.DEPTH: w[..., None]}  # the last row of intrinsics makes w the depth as seen from there
     return known_where(there_x, there_y, seen & _same_surface(before, moved, place, (slice(None), slice(None))))
+
+
+def _is_camera(camera: CameraPose) -> bool:
+    """Whether these are a camera's matrices, and not what an engine sends that knows of none."""
+    focal_px = np.diag(camera.image_from_camera)[:2]
+    invertible = np.linalg.det(camera.world_from_camera) and np.linalg.det(camera.image_from_camera)
+    return bool(invertible) and bool((np.abs(focal_px) > SHORTEST_FOCAL_PX).all())
 
 
 def known_where(x: Array, y: Array, seen: Mask) -> Trace:

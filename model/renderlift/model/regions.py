@@ -16,12 +16,13 @@ from renderlift.bridge.frame import Array, Channel
 FEATHER_PIXELS = 1.5  # of the border between kept and painted
 
 
-def kept(clip: Clip, video: Video, shares: Mapping[str, float]) -> Video:
+def kept(clip: Clip, video: Video, shares: Mapping[str, float], *, first: int = 0) -> Video:
     """The rendered pictures with the engine's own laid over the named things.
 
     Args:
         video: (T, H, W, 3), of the clip's size.
         shares: how much of the engine's picture, 0..1, by name of a class, or of an instance or its path.
+        first: place of the first frame to do; those before it are done already.
 
     Raises:
         ChannelError: the id table knows none of the names, or the recording has no ids.
@@ -29,14 +30,16 @@ def kept(clip: Clip, video: Video, shares: Mapping[str, float]) -> Video:
     if not shares:
         return video
     masks = region_mask(clip, shares)
-    done = np.empty_like(video)
-    for t, (picture, mask) in enumerate(zip(video, masks, strict=True)):
-        soft = cv2.GaussianBlur(mask, (0, 0), FEATHER_PIXELS)[..., None]
-        # Where the mask is whole it stays whole: letters are thin.
-        soft = np.maximum(soft, mask[..., None])
-        engine = clip.channels[Channel.RGB][t].astype(np.float32)
-        done[t] = np.rint(picture + soft * (engine - picture)).astype(np.uint8)
+    done = video.copy()
+    for t in range(first, len(clip)):
+        engine, picture = clip.channels[Channel.RGB][t].astype(np.float32), video[t]
+        done[t] = np.rint(picture + feathered(masks[t])[..., None] * (engine - picture)).astype(np.uint8)
     return done
+
+
+def feathered(mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W) with soft borders; where the mask is whole it stays whole: letters are thin."""
+    return np.maximum(cv2.GaussianBlur(mask, (0, 0), FEATHER_PIXELS), mask)
 
 
 def region_mask(clip: Clip, shares: Mapping[str, float]) -> NDArray[np.float32]:

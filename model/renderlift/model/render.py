@@ -32,9 +32,9 @@ from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
-from renderlift.model.regions import kept
+from renderlift.model.regions import feathered, kept, region_mask
 from renderlift.model.shared_base import shared
-from renderlift.model.steady import can_steady, steadied
+from renderlift.model.steady import can_steady, finished_before, steadied
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = "embedded"
@@ -42,7 +42,7 @@ EMBEDDED = "embedded"
 # (docs/log.md), at a fifth of the time.
 EMBEDDED_STEPS = EMBEDDED_FACTS.steps
 EMBEDDED_PIXELS = EMBEDDED_FACTS.pixels
-# Surfaces then change from frame to frame hardly more than the render's, at a loss of 0.02 dB (docs/log.md).
+# Surfaces then change from frame to frame hardly more than the render's, at a loss of 0.02 dB (docs/results.md).
 EMBEDDED_STEADY = 0.6
 # Positions in time are those the embedded base was trained with, whatever the clip's own rate.
 FRAME_RATE = EMBEDDED_FACTS.fps
@@ -104,6 +104,8 @@ def load(
         SetupError: weights, adapter, anchors, control or device are not there, or do not belong together.
     """
     check_control(control)
+    if steady is not None and not 0 <= steady <= 1:
+        raise SetupError(f"steady = {steady} cannot be", fix="It is a share, from 0 (none) to 1.")
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
@@ -167,10 +169,13 @@ def load(
     share = (EMBEDDED_STEADY if soft else 0.0) if steady is None else steady
 
     def whole(clip: Clip) -> Video:
+        if not share or (steady is None and not can_steady(clip)):
+            return kept(clip, render(clip), keep or {})
+        known = finished_before(clip)
+        left = region_mask(clip, keep)[len(known) - 1] if keep and len(known) else None
+        painted = None if left is None else 1 - feathered(left)
         video = render(clip) if facts.takes_before else _fresh_alone(render, clip)
-        if steady is not None or can_steady(clip):
-            video = steadied(clip, video, share)
-        return kept(clip, video, keep or {})
+        return kept(clip, steadied(clip, video, share, painted=painted), keep or {}, first=len(known))
 
     whole.remedies = enduring.remedies  # type: ignore[attr-defined]
     # What the bridge cuts clips to, and what previews are made of.
@@ -201,10 +206,11 @@ def _settle(pipeline: object, fitting: Preset, place: torch.device, facts: BaseF
 
 
 def _fresh_alone(render: Render, clip: Clip) -> Video:
-    """Render a single fresh frame by itself, beside pictures that are finished: two would be twice the latents."""
-    if clip.before is None or not 0 < clip.shared == len(clip) - 1 == len(clip.before.pictures):
+    """Render a preview's one fresh frame by itself, beside the finished picture: two are twice the latents."""
+    known = finished_before(clip)
+    if not len(known) == len(clip) - 1 == 1:
         return render(clip)
-    return np.concatenate([clip.before.pictures, render(stack(clip.frames[clip.shared :], last=clip.last))])
+    return np.concatenate([known, render(stack(clip.frames[1:], last=clip.last))])
 
 
 def _packed_frames(pipeline: Any) -> int:

@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Video, continues
 from renderlift.bridge.errors import ChannelError
-from renderlift.bridge.frame import Channel, Frame
+from renderlift.bridge.frame import Channel
 from renderlift.bridge.shots import is_cut
-from renderlift.model.following import Channels, Trace, follow, follow_on, frames_to_follow, reproject
+from renderlift.model.following import (
+    Channels,
+    Trace,
+    follow,
+    follow_on,
+    frames_to_follow,
+    inside_things,
+    reproject,
+)
 
 MOST_KNOWN = 9.0  # frames that a picture shown before stands for, at most
 
@@ -28,7 +36,13 @@ def can_steady(clip: Clip) -> bool:
     return Channel.FLOW in clip.channels or Channel.DEPTH in clip.channels
 
 
-def steadied(clip: Clip, video: Video, share: float) -> Video:
+def finished_before(clip: Clip) -> Video:
+    """(S, H, W, 3): the pictures of the first frames, where they were finished with the clip before."""
+    before = clip.before
+    return before.pictures if before and len(before.pictures) == clip.shared else clip.channels[Channel.RGB][:0]
+
+
+def steadied(clip: Clip, video: Video, share: float, *, painted: NDArray[np.float32] | None = None) -> Video:
     """The same pictures, with their change to the engine's averaged over the frames that show a surface.
 
     Frames that were finished with the clip before keep their pictures, and the following ones go on from the last
@@ -37,6 +51,8 @@ def steadied(clip: Clip, video: Video, share: float) -> Video:
     Args:
         video: (T, H, W, 3), of the clip's size.
         share: weight of a frame beside its neighbour's, 0..1; of the one after that, its square, and so on.
+        painted: (H, W), how much of the last finished picture is the renderer's, where the rest was left as the
+            engine drew it; None = all.
 
     Raises:
         ChannelError: the clip has neither flow nor depth.
@@ -48,72 +64,67 @@ def steadied(clip: Clip, video: Video, share: float) -> Video:
             "pictures cannot be steadied: the recording has neither flow nor depth",
             fix="Capture flow as well, or use --steady 0.",
         )
-    known = clip.before.pictures if clip.before and len(clip.before.pictures) == clip.shared else video[:0]
+    known = finished_before(clip)
     steady = np.concatenate([known, video[len(known) :]])
-    differences = _Differences(clip, steady.copy())
-    steps = _steps(clip, known=len(known))
-    earlier = list(_carried(differences, share, steps, known=len(known)))
+    rendered = _Rendered(clip, steady.copy(), frames_to_follow(clip))
+    earlier = list(_carried(rendered, share, known=len(known), painted=painted))
     later: Sum | float = 0.0
     for t in reversed(range(len(known), len(clip))):
         total = earlier.pop() + later
         engine = clip.channels[Channel.RGB][t]
         steady[t] = np.rint(engine + total[..., :3] / total[..., 3:]).clip(0, 255).astype(np.uint8)
-        step = steps[t]
-        later = _moved(step.on, differences[t] + later, share) if step and step.on else 0.0
+        later = rendered.moved(rendered.difference(t) + later, share, t, t - 1) if t > len(known) else 0.0
     return steady
 
 
 @dataclass(frozen=True)
-class _Differences:
-    """Of the pictures of a clip to the engine's, each made when it is needed, since all would fill gigabytes."""
+class _Rendered:
+    """A clip and its pictures."""
 
     clip: Clip
     video: Video
+    channels: list[Channels]
 
-    def __getitem__(self, t: int) -> Sum:
+    def difference(self, t: int) -> Sum:
+        """To the engine's picture, with a weight of 1."""
         own = np.ones((self.clip.height, self.clip.width, 4), np.float32)
         own[..., :3] = self.video[t].astype(np.float32) - self.clip.channels[Channel.RGB][t]
         return own
 
+    def moved(self, total: Sum, share: float, source: int, to: int) -> Sum | float:
+        """What a frame passes on to its neighbour; 0 where there is no way to it."""
+        trace = self._trace(source, to)
+        if trace is None:
+            return 0.0
+        # Between two things the nearest one's, never their mean: light does not leak from one to the other.
+        inside = trace.fetch_nearest(inside_things(self.channels[source]))[..., None]
+        moved = np.where(inside, trace.fetch(total), trace.fetch_nearest(total))
+        return np.asarray(share * trace.seen[..., None], np.float32) * moved
 
-@dataclass(frozen=True)
-class _Step:
-    """The way between a frame and the one before it."""
-
-    back: Trace
-    on: Trace | None  # from the frame before to this one; None where that keeps its picture
-
-
-def _steps(clip: Clip, *, known: int) -> list[_Step | None]:
-    """For each frame the way to the one before; None where there is none, or where it is not gone."""
-    channels = frames_to_follow(clip)
-    pairs = zip(clip.frames, clip.frames[1:], channels, channels[1:], strict=False)
-    return [None, *(_step(*pair, on=t > known) if t >= known else None for t, pair in enumerate(pairs, 1))]
-
-
-def _step(frame_before: Frame, frame: Frame, before: Channels, now: Channels, *, on: bool) -> _Step | None:
-    if Channel.FLOW in now and continues(frame_before, frame):
-        back = follow(before, now)
-        return _Step(back, follow_on(before, now, back) if on else None)
-    if Channel.DEPTH in now and not is_cut(frame_before, frame):
-        then, camera = frame_before.camera, frame.camera
-        back = reproject(before, then, now, camera)
-        return _Step(back, reproject(now, camera, before, then) if on else None)
-    return None
+    def _trace(self, source: int, to: int) -> Trace | None:
+        """Where the points of frame `to` are in its neighbour `source`; None = nobody can tell."""
+        early, late = sorted((source, to))
+        before, now = self.channels[early], self.channels[late]
+        first, second = self.clip.frames[early], self.clip.frames[late]
+        if Channel.FLOW in now and continues(first, second):
+            return follow(before, now) if source == early else follow_on(before, now)
+        if Channel.DEPTH not in now or is_cut(first, second):
+            return None
+        cameras = self.clip.cameras
+        return reproject(self.channels[source], cameras[source], self.channels[to], cameras[to])
 
 
-def _carried(differences: _Differences, share: float, steps: list[_Step | None], *, known: int) -> Iterator[Sum]:
+def _carried(
+    rendered: _Rendered, share: float, *, known: int, painted: NDArray[np.float32] | None
+) -> Iterator[Sum]:
     """For each frame from the last known one on: its own difference, and those of all before it."""
     start = max(0, known - 1)
-    total = differences[start]
+    total = rendered.difference(start)
     if known:
+        if painted is not None:
+            total[..., 3] = painted  # what is left of a difference counts as much as is left of it
         total *= np.float32(1 / max(1 - share, 1 / MOST_KNOWN))
     yield total
-    for t in range(start + 1, len(steps)):
-        own, step = differences[t], steps[t]
-        total = own + _moved(step.back, total, share) if step else own
+    for t in range(start + 1, len(rendered.video)):
+        total = rendered.difference(t) + rendered.moved(total, share, t - 1, t)
         yield total
-
-
-def _moved(trace: Trace, total: Sum, share: float) -> Sum:
-    return np.asarray(share * trace.seen[..., None], np.float32) * trace.fetch(total)

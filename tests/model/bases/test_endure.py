@@ -55,6 +55,14 @@ def test_out_of_memory_is_met_by_one_remedy_after_another(shot: Shot, caplog: py
     assert enduring.remedies == [f"{word} (out of memory on a clip of 5 frames at 48x32)" for word in done]
 
 
+def test_a_remedy_that_another_one_made_impossible_is_passed_over(shot: Shot) -> None:
+    done: list[str] = []
+    unfit = Remedy("autoencoder", lambda: done.append("autoencoder"), lambda: False)
+    enduring = Enduring(failing(1, PICTURE * torch.nan), for_memory=[], for_nan=[unfit, counted(done, "all")])
+    assert torch.equal(enduring(shot(5), {}), PICTURE)
+    assert done == ["all"]
+
+
 def test_a_remedy_stays_for_the_rest_of_the_job(shot: Shot) -> None:
     done: list[str] = []
     small = Remedy("half the pixels", lambda: lambda clip, known: PICTURE / 2)

@@ -6,7 +6,15 @@ import numpy as np
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import RenderError
 from renderlift.bridge.frame import Channel
-from renderlift.model.following import Channels, Mask, Trace, follow, follow_on, frames_to_follow, known_where
+from renderlift.model.following import (
+    Channels,
+    Trace,
+    follow,
+    follow_on,
+    frames_to_follow,
+    inside_things,
+    known_where,
+)
 
 
 def traces_to(clip: Clip, anchor: int) -> list[Trace]:
@@ -37,19 +45,10 @@ def _joined(step: Trace, onward: Trace, beyond: Channels) -> Trace:
     near_x = near_x + (step.x - place_x)  # the rest of a pixel moves along
     near_y = near_y + (step.y - place_y)
     smooth = [np.asarray(cv2.remap(v, step.x, step.y, cv2.INTER_LINEAR)) for v in (onward.x, onward.y)]
-    whole = cv2.erode((onward.seen & _inside(beyond)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    whole = cv2.erode((onward.seen & inside_things(beyond)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     use = whole[place_y, place_x]
     seen = step.seen & onward.seen[place_y, place_x]
     return known_where(np.where(use, smooth[0], near_x), np.where(use, smooth[1], near_y), seen)
-
-
-def _inside(channels: Channels) -> Mask:
-    """Pixels whose neighbours show the same object."""
-    if Channel.INSTANCE_ID not in channels:
-        return np.ones(channels[Channel.RGB].shape[:2], np.bool_)
-    ids = channels[Channel.INSTANCE_ID][..., 0].astype(np.float64)
-    window = np.ones((3, 3), np.uint8)
-    return np.asarray(cv2.dilate(ids, window) == cv2.erode(ids, window))
 
 
 def _at_home(height: int, width: int) -> Trace:
