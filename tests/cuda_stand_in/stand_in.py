@@ -38,12 +38,12 @@ def torch_folder() -> Path:
     if found is None or found.origin is None:
         sys.exit("There is no torch here: install it as CONTRIBUTING.md says, or name another Python in $PYTHON.")
     folder = Path(found.origin).parent
-    is_ = runpy.run_path(str(folder / "version.py"))
-    if is_["cuda"] or is_["hip"] or Path("/dev/nvidiactl").exists():
+    version = runpy.run_path(str(folder / "version.py"))
+    if version["cuda"] or version["hip"] or Path("/dev/nvidiactl").exists():
         sys.exit("There is a GPU here, or a torch made for one: no stand-in is needed, run pytest itself.")
-    if not is_["__version__"].startswith(MADE_FOR):
+    if not version["__version__"].startswith(MADE_FOR):
         sys.exit(
-            f"The stand-in for CUDA is written for torch {MADE_FOR}x and this is {is_['__version__']}: "
+            f"The stand-in for CUDA is written for torch {MADE_FOR}x and this is {version['__version__']}: "
             "install that, or see that device.cpp still fits and change MADE_FOR."
         )
     return folder

@@ -126,7 +126,7 @@ def test_an_adapter_trained_there_changes_what_is_painted(
     given: dict[str, Any] = {"config": tmp_path / "recipe.toml", "steps": 10, "device": "cuda", "memory": memory}
     assert train(tmp_path / "adapter", tmp_path / "data", base=str(base), **given)
     plain, taught = (painted(base, clip, device="cuda", adapter=a) for a in ("none", str(tmp_path / "adapter")))
-    assert np.abs(taught - plain).mean() > 0.2
+    assert np.abs(taught - plain).mean() > 0.2  # ten steps change the tiny Wan by 0.44 levels, there as on the CPU
 
 
 @pytest.mark.parametrize("task", ["autoencoder", "transformer", "lock"])
