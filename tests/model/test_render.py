@@ -91,6 +91,15 @@ def test_missing_weights_name_the_fix(tmp_path: Path) -> None:
         load(base=str(tmp_path))
 
 
+@pytest.mark.parametrize("task", ["forward", "train", "my.own task"])
+def test_an_adapter_may_be_of_any_task(task: str, tiny_base: Path, make_clip: MakeClip, tmp_path: Path) -> None:
+    pipeline = load_base(str(tiny_base), torch.float32)
+    lora.attach(pipeline.transformer, rank=4)
+    lora.save(pipeline.transformer, tmp_path, lora.AdapterFacts(task=task, base="tiny"))
+    render = load(base=str(tiny_base), adapter=str(tmp_path), lock=False, steps=1, working_pixels=64 * 64)
+    assert render(make_clip(1, 64, 64)).shape == (1, 64, 64, 3)
+
+
 def test_a_missing_adapter_names_the_fix(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="--adapter"):
         load(base=str(tiny_base), adapter=str(tmp_path))

@@ -17,7 +17,7 @@ import torch
 from peft.utils.hotswap import prepare_model_for_compiled_hotswap
 from safetensors import safe_open
 
-from renderlift.model.bases.adapters import load_adapter
+from renderlift.model.bases.adapters import load_adapter, peft_name
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
 
@@ -31,7 +31,7 @@ class Worn:
 
     file: Path
     changed_ns: int
-    name: str  # that peft knows it by: the task of the first one that was in its place
+    name: str  # that peft knows it by, from the task of the first one that was in its place
     scale: float
     facts: AdapterFacts
     layout: Layout
@@ -85,7 +85,7 @@ class SharedBase:
                 # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
                 denoiser = self._opened.transformer
                 prepare_model_for_compiled_hotswap(denoiser, config=denoiser.peft_config, target_rank=None)
-        self._worn = Worn(file, changed_ns, worn.name if worn else facts.task, scale, facts, layout)
+        self._worn = Worn(file, changed_ns, worn.name if worn else peft_name(facts.task), scale, facts, layout)
         return facts
 
     def _swapped(self, worn: Worn, file: Path, layout: Layout, scale: float) -> AdapterFacts | None:

@@ -5,6 +5,7 @@ kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names
 alpha = rank, as every reader takes it.
 """
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +34,7 @@ def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float)
     facts = read_facts(adapter)
     _refuse_other_base(base, facts, adapter)
     check_names(facts.references, what=f"the references of {adapter}")
-    opened, name = cast(Any, pipeline), facts.task
+    opened, name = cast(Any, pipeline), peft_name(facts.task)
     path = adapter_file(adapter)
     _load(opened, path, name)
     second = path.with_name(LOW_NOISE_FILE)
@@ -42,6 +43,11 @@ def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float)
         _load(opened, second if second.is_file() else path, name, load_into_transformer_2=True)
     opened.set_adapters(name, scale)
     return facts
+
+
+def peft_name(task: str) -> str:
+    """What peft knows an adapter by. It makes an attribute of it, and modules have one called forward already."""
+    return "task_" + re.sub(r"\W", "_", task)
 
 
 def distil(pipeline: object, lora: Path) -> None:

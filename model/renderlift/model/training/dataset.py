@@ -77,7 +77,7 @@ def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio:
     if not scenes:
         raise SetupError(
             f"none of the {len(folders)} scenes in {dataset} can be trained on; {left_out[0]}",
-            fix="Lower frames (--config), or add what is missing to the scenes.",
+            fix="Lower frames where scenes are short (--config); else train on recordings that hold what is read.",
         )
     _check_sizes(scenes)
     return Survey(tuple(scenes), tuple(kept), tuple(left_out))
