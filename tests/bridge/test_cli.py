@@ -278,7 +278,7 @@ def test_a_service_that_is_stopped_ends_in_order(tmp_path: Path, number: signal.
         process.send_signal(number)
         served = next_event(process.stdout, "served")["served"]
         assert process.wait(20) == 0
-    assert served == {"rendered": 0, "failed": 0, "left_out": 0}
+    assert served == {"rendered": 0, "failed": 0, "left_out": 0, "remedies": []}
 
 
 SIZED_RENDERER = """
