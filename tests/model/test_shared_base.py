@@ -66,13 +66,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_renders_side_by_side_share_a_base_and_paint_as_if_each_had_its_own(
-    tiny_base: Path, make_clip: MakeClip, make_adapter: MakeAdapter, opened: list[Path]
+    tiny_base: Path, make_clip: MakeClip, make_adapter: MakeAdapter, tmp_path: Path, opened: list[Path]
 ) -> None:
     clip = make_clip(5, 64, 64)
     adapters: list[tuple[Path | str, float]] = [
         (make_adapter(4, 1), 1.0),
         (make_adapter(4, 2, alpha=8), 1.0),  # swapped hot, with another alpha
-        (make_adapter(4, 3), 0.5),
+        (make_adapter(4, 3, alpha=2), 0.5),
+        (tmp_path / "adapter-4-3", 1.5),
         (make_adapter(8, 4), 1.0),  # of another rank: taken out and put in
         (make_adapter(4, 5, downscale=2), 1.0),
         ("none", 1.0),

@@ -147,6 +147,18 @@ def read_facts(adapter: Path) -> AdapterFacts:
     )
 
 
+def plain_alpha(path: Path) -> float | None:
+    """The alpha of an adapter's file; 0: each layer's rank; None: layers differ, or it is more than a LoRA."""
+    with safe_open(path, "pt") as file:
+        told = cast(dict[str, str], file.metadata() or {}).get("lora_adapter_metadata")
+    if told is None:
+        return 0.0
+    config = cast(dict[str, Any], json.loads(told))
+    if any(config.get(f"transformer.{word}") for word in ("alpha_pattern", "use_rslora", "use_dora", "lora_bias")):
+        return None
+    return float(config.get("transformer.lora_alpha", 0))
+
+
 def _number(path: Path, metadata: dict[str, str], *names: str) -> int:
     """A whole number of the metadata under the first name that is there; 1 if none is."""
     text = next((metadata[name] for name in names if name in metadata), "1")

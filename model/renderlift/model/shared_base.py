@@ -1,10 +1,12 @@
 """One loaded base for all renders that stand on it, whatever their adapters: the adapter is swapped, not the base.
 
-An adapter whose layers and ranks are those of the one that is in takes its place in the very tensors (peft's hot
-swap), so compiled blocks stay compiled; any other one is taken out and the new one put in. Either way the weights
-are those of a fresh load, and so are the pictures.
+An adapter whose layers and ranks are those of the one that is in takes its place in the very tensors, so compiled
+blocks stay compiled; any other one is taken out and the new one put in. Either way the weights are those of a fresh
+load, and so are the pictures. peft has a hot swap as well, which walks through all modules of the base several
+times: where the tensors are is remembered here instead.
 """
 
+import re
 import threading
 from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager
@@ -16,13 +18,14 @@ from weakref import WeakValueDictionary
 import torch
 from peft.utils.hotswap import prepare_model_for_compiled_hotswap
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from renderlift.model.bases.adapters import load_adapter, peft_name
 from renderlift.model.bases.facts import BaseFacts
-from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
+from renderlift.model.lora import AdapterFacts, adapter_file, plain_alpha, read_facts
 
 Layout = Mapping[str, tuple[int, ...]]  # names and shapes of an adapter's tensors
-_PLAIN = "transformer."  # how names begin that go in as they are
+_FACTOR = re.compile(r"transformer\.(.+)\.lora_([AB])\.weight")  # names of tensors that go in as they are
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Worn:
     scale: float
     facts: AdapterFacts
     layout: Layout
+    seats: Mapping[str, Any]  # the peft layer that each tensor of its file is in; empty: it is not that simple
 
 
 class SharedBase:
@@ -74,40 +78,54 @@ class SharedBase:
                 self._worn = replace(worn, scale=scale)
             return worn.facts
         layout = layout_of(file)
-        facts = self._swapped(worn, file, layout, scale) if worn else None
-        if facts is None:
-            self._worn = None
-            if worn:
-                self._opened.unload_lora_weights()
-            facts = load_adapter(self._opened, self._facts, file, scale)
-            worn = None
-            if self._compiles:
-                # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
-                denoiser = self._opened.transformer
-                prepare_model_for_compiled_hotswap(denoiser, config=denoiser.peft_config, target_rank=None)
-        self._worn = Worn(file, changed_ns, worn.name if worn else peft_name(facts.task), scale, facts, layout)
+        facts = _swapped(worn, file, layout, scale) if worn else None
+        if worn and facts:
+            self._worn = replace(worn, file=file, changed_ns=changed_ns, scale=scale, facts=facts)
+            return facts
+        self._worn = None
+        if worn:
+            self._opened.unload_lora_weights()
+        facts = load_adapter(self._opened, self._facts, file, scale)
+        name = peft_name(facts.task)
+        if self._compiles:
+            # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
+            denoiser = self._opened.transformer
+            prepare_model_for_compiled_hotswap(denoiser, config=denoiser.peft_config, target_rank=None)
+        self._worn = Worn(file, changed_ns, name, scale, facts, layout, self._seats(layout, name))
         return facts
 
-    def _swapped(self, worn: Worn, file: Path, layout: Layout, scale: float) -> AdapterFacts | None:
-        """Put an adapter in the place of the one that is in; None where it does not fit there."""
-        facts = read_facts(file)
-        alike = facts.base == worn.facts.base and not getattr(self._opened, "transformer_2", None)
-        if not (alike and layout == worn.layout and all(key.startswith(_PLAIN) for key in layout)):
-            return None
-        self._opened.load_lora_weights(
-            str(file.parent),
-            weight_name=file.name,
-            adapter_name=worn.name,
-            hotswap=True,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-        if scale != 1 and self._compiles:
-            for scales in (getattr(module, "scaling", {}) for module in self._opened.transformer.modules()):
-                scales.get(worn.name, torch.tensor(1.0)).mul_(scale)
-        elif scale != 1:
-            self._opened.set_adapters(worn.name, scale)
-        return facts
+    def _seats(self, layout: Layout, name: str) -> Mapping[str, Any]:
+        found = {key: _FACTOR.fullmatch(key) for key in layout}
+        if getattr(self._opened, "transformer_2", None):  # whose factors are in another file
+            return {}
+        denoiser = self._opened.transformer
+        seats = {key: denoiser.get_submodule(match[1]) for key, match in found.items() if match}
+        plain = all(match and name in getattr(seats[key], "lora_A", {}) for key, match in found.items())
+        return seats if plain else {}
+
+
+@torch.no_grad()
+def _swapped(worn: Worn, file: Path, layout: Layout, scale: float) -> AdapterFacts | None:
+    """Put an adapter in the place of the one that is in; None where it does not fit there."""
+    facts = read_facts(file)
+    alpha = plain_alpha(file)
+    if facts.base != worn.facts.base or layout != worn.layout or not worn.seats or alpha is None:
+        return None
+    for key, values in load_file(file).items():
+        layer, factor = worn.seats[key], key.removesuffix(".weight")[-1]
+        getattr(layer, f"lora_{factor}")[worn.name].weight.copy_(values)
+        if factor == "A":
+            _set_scale(layer, worn.name, alpha or len(values), scale)
+    return facts
+
+
+def _set_scale(layer: Any, name: str, alpha: float, scale: float) -> None:
+    layer.lora_alpha[name] = alpha  # from which `set_adapters` computes
+    value = scale * alpha / layer.r[name]
+    if isinstance(layer.scaling[name], torch.Tensor):
+        layer.scaling[name].fill_(value)
+    else:
+        layer.scaling[name] = value
 
 
 _open: WeakValueDictionary[Hashable, SharedBase] = WeakValueDictionary()
