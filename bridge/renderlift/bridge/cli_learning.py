@@ -296,4 +296,6 @@ def fetch(
         folder = load_function("renderlift.model.bases.hub", "fetch", extra="model")(
             base, output, accepted=accept_licence
         )
-        events.tell("fetched", f"{base} in {folder}; use it with --base {folder}", base=base, folder=folder)
+        whole = (folder / "model_index.json").is_file()
+        use = f"use it with --base {folder}" if whole else "a part of a base, not a whole one"
+        events.tell("fetched", f"{base} in {folder}; {use}", base=base, folder=folder)

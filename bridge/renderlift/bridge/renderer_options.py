@@ -50,7 +50,11 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
     _large("negative_prompt", str, "What not to paint; for a --guidance above 1."),
     _large("guidance", float, "How strictly to follow the prompts; 1 = not, twice as fast.", min=1),
     _large("reference_strength", float, "How closely to follow the engine.", "--strength", min=0, max=1),
-    _large("control", str, f"What steers VACE and Cosmos: {', '.join(CONTROLS)}."),
+    _large(
+        "control",
+        str,
+        f"What steers VACE and Cosmos: {', '.join(CONTROLS)}; Cosmos also by several: edge=0.7,depth=0.3.",
+    ),
     _large("anchors", Path, "Folder of known pictures, NNNNNN.png by frame index."),
     _large("preset", str, "How to fit into GPU memory; auto."),
     _large("two_stages", bool, "LTX-2: half the size first, then upsampled and refined.", "--two-stages"),

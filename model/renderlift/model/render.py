@@ -5,7 +5,7 @@ seeded noise, and what it goes on from is part of the clip, so a resumed job rep
 neighbouring clips agree where they overlap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
 from renderlift.model.bases.adapters import distil
-from renderlift.model.bases.controls import check_control
-from renderlift.model.bases.facts import BASES, LTX2, BaseFacts, distilled_lora, facts_of
+from renderlift.model.bases.controls import controls_of
+from renderlift.model.bases.facts import BASES, COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import open_painter, open_pipeline
@@ -93,7 +93,8 @@ def load(
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
         prompt, negative_prompt: for bases that have a text encoder; {scene} becomes what the id table names.
         reference_strength: how closely the clip is followed, 0..1.
-        control: for bases that read a control video: one of `renderlift.bridge.controls.CONTROLS`.
+        control: for bases that read a control video: one of `renderlift.bridge.controls.CONTROLS`; for
+            Cosmos also several, with weights: "edge=0.7,depth=0.3".
         keep: classes or things to leave as the engine drew them, with how much of it (0..1).
         anchors: pictures that are known, by frame index, or a folder of them, NNNNNN.png.
         preset: how to fit into memory: auto, or a name of `presets.PRESETS`.
@@ -103,7 +104,7 @@ def load(
     Raises:
         SetupError: weights, adapter, anchors, control or device are not there, or do not belong together.
     """
-    check_control(control)
+    controls = controls_of(control)
     if steady is not None and not 0 <= steady <= 1:
         raise SetupError(f"steady = {steady} cannot be", fix="It is a share, from 0 (none) to 1.")
     place = pick_device(device)
@@ -122,11 +123,12 @@ def load(
             alone,
             fitting.compiled and adapter_scale,
             (steps or facts.steps) >= presets.CACHE_FROM_STEPS,
+            tuple(controls) if facts is COSMOS else (),
         ),
         folder,
         facts,
         worn,
-        lambda: _open_to_render(folder, facts, precision, fitting),
+        lambda: _open_to_render(folder, facts, precision, fitting, controls),
         compiles=fitting.compiled,
     )
     pipeline: Any = shared_base.pipeline
@@ -138,7 +140,7 @@ def load(
         prompt=prompt,
         negative_prompt=negative_prompt,
         reference_strength=reference_strength,
-        control=control,
+        controls=controls,
         two_stages=two_stages,
     )
     with shared_base.wearing(worn, adapter_scale) as told:
@@ -155,7 +157,7 @@ def load(
         with shared_base.wearing(worn, adapter_scale):
             return enduring(clip, known)
 
-    frames = window or facts.frames_per_call
+    frames = window or facts.window
     overlap = min(facts.overlap, frames // 2)
 
     render = continuous(
@@ -188,8 +190,11 @@ def load(
     return whole
 
 
-def _open_to_render(folder: Path, facts: BaseFacts, precision: torch.dtype, fitting: Preset) -> object:
-    pipeline = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
+def _open_to_render(
+    folder: Path, facts: BaseFacts, precision: torch.dtype, fitting: Preset, controls: Iterable[str]
+) -> object:
+    quantised = presets.loading_options(fitting, folder)
+    pipeline = open_pipeline(folder, facts, precision, controls=controls, **quantised)
     if facts is LTX2 and (lora := distilled_lora(folder)):
         distil(pipeline, lora)
     return pipeline

@@ -253,7 +253,7 @@ def wan_vace(bases: Path) -> Path:
 def cosmos(bases: Path) -> Path:
     torch.manual_seed(0)
     sizes = {"num_attention_heads": 2, "attention_head_dim": 16, "mlp_ratio": 2, "adaln_lora_dim": 4}
-    places = {"patch_size": (1, 2, 2), "max_size": (32, 32, 32), "rope_scale": (2.0, 1.0, 1.0)}
+    places = {"patch_size": (1, 2, 2), "max_size": (128, 32, 32), "rope_scale": (2.0, 1.0, 1.0)}
     transformer = CosmosTransformer3DModel(
         in_channels=17,
         out_channels=16,

@@ -40,7 +40,7 @@ def test_a_bases_siblings_load_and_paint_as_it_does(
     assert render(shot(frames, 37, 51)).shape == (frames, 37, 51, 3)
 
 
-@pytest.mark.parametrize(("name", "size"), [("wan_5b", (121, 5)), ("wan", (81, 5)), ("cosmos", (185, 9))])
+@pytest.mark.parametrize(("name", "size"), [("wan_5b", (121, 5)), ("wan", (81, 5)), ("cosmos", (93, 5))])
 def test_enhance_is_told_how_long_a_clip_the_base_likes(
     name: str, size: tuple[int, int], request: pytest.FixtureRequest
 ) -> None:

@@ -20,6 +20,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
     def download(repository: str, **how: Any) -> None:
         calls.append({"repository": repository, **how})
         Path(how["local_dir"]).mkdir(exist_ok=True)
+        if repository != "someone/checkpoints":
+            (Path(how["local_dir"]) / "model_index.json").write_text("{}")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     return calls
@@ -67,6 +69,21 @@ def test_weights_come_once_and_not_again_in_one_file_for_other_programs(asked: l
         offered, allow_patterns=call["allow_patterns"], ignore_patterns=call["ignore_patterns"]
     )
     assert list(taken) == offered[:4]
+
+
+def test_a_part_that_is_published_alone_comes_whole(asked: list[Any], tmp_path: Path) -> None:
+    fetch(f"nvidia/Cosmos-Transfer2.5-2B@{COMMIT}", tmp_path / "controlnet_edge", accepted=True)
+    (call,) = asked
+    offered = ["config.json", "diffusion_pytorch_model.safetensors", "general/edge/model.pt"]
+    taken = filter_repo_objects(
+        offered, allow_patterns=call["allow_patterns"], ignore_patterns=call["ignore_patterns"]
+    )
+    assert list(taken) == offered[:2]
+
+
+def test_a_commit_without_a_pipeline_is_said(asked: list[Any], tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="nothing in the form of diffusers"):
+        fetch(f"someone/checkpoints@{COMMIT}", tmp_path / "base", accepted=True)
 
 
 def test_a_repository_that_asks_for_a_login_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ CLIPS = 6  # of the preview, before it ends
         ("ltx2", (5, 1), (121, 9)),
         ("wan", (5, 1), (81, 5)),
         ("wan_vace", (5, 1), (81, 5)),
-        ("cosmos", (1, 0), (185, 9)),
+        ("cosmos", (5, 1), (93, 5)),
     ],
 )
 def test_a_preview_is_one_latent_that_goes_on_from_the_last_picture(

@@ -4,6 +4,7 @@ An estimator's guess is never needed, and the pictures are absolute (no scaling 
 hold), so the same surface looks the same in every window.
 """
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -19,6 +20,31 @@ from renderlift.model.control import nearness, resize
 Differ = Callable[[Array, Array], NDArray[np.bool_]]
 DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
 NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
+
+
+def controls_of(text: str) -> dict[str, float]:
+    """Controls with their weights: "edge", or "edge=0.7,depth=0.3".
+
+    Weights that sum to more than 1 are scaled to 1, as Cosmos-Transfer's publishers do.
+
+    Raises:
+        SetupError: one is none of `CONTROLS`, or stands there twice, or its weight is not in 0..1.
+    """
+    found: dict[str, float] = {}
+    for word in text.split(","):
+        name, _, weight = (part.strip() for part in word.partition("="))
+        check_control(name)
+        try:
+            found[name] = float(weight or 1) if name not in found else math.nan
+        except ValueError:
+            found[name] = math.nan
+        if not 0 <= found[name] <= 1:
+            raise SetupError(
+                f"the control {word!r} cannot be",
+                fix='Name each once, with a weight from 0 to 1: "edge=0.7,depth=0.3".',
+            )
+    over = max(1.0, sum(found.values()))
+    return {name: weight / over for name, weight in found.items()}
 
 
 def check_control(name: str) -> None:

@@ -20,7 +20,7 @@ class BaseFacts:
     pipelines: tuple[str, ...]  # class names in model_index.json that mean this base
     loads_as: str  # the diffusers class that it is opened with
     conditions: tuple[str, ...]  # what of a clip it takes
-    window: int  # frames it was trained on, and so the most that are painted at once; 0 = any
+    window: int  # frames it was trained on, and so as many as are painted at once; 0 = any
     overlap: int  # frames that neighbouring windows share
     pixels: int  # area it was trained at
     token: tuple[int, int]  # frames and pixels of a side in one token: lengths are k * frames + 1
@@ -29,16 +29,10 @@ class BaseFacts:
     fps: float  # what its positions in time stand for
     takes_adapters: bool = True
     takes_before: bool = True  # goes on from the finished pictures of the window before
-    windows_per_call: int = 1  # the pipeline itself goes on from one to the next, over one frame
     is_distilled: bool = False  # wants the very noise levels that it was distilled on
     licence: str = ""
     licence_url: str = ""
     repositories: tuple[str, ...] = ()  # on the hub, by their publishers
-
-    @property
-    def frames_per_call(self) -> int:
-        """The longest clip that is painted in one go; 0 = any."""
-        return self.windows_per_call * (self.window - 1) + 1 if self.window else 0
 
 
 EMBEDDED = BaseFacts(
@@ -145,15 +139,13 @@ COSMOS = BaseFacts(
     loads_as="Cosmos2_5_TransferPipeline",
     conditions=("edge", "blur", "depth", "seg"),
     window=93,
-    overlap=9,
-    windows_per_call=2,
+    overlap=5,  # two latents: as many as it was trained to go on from
     pixels=704 * 1280,
     token=(4, 16),
     steps=36,
     guidance=3.0,
     fps=30.0,
     takes_adapters=False,
-    takes_before=False,  # its pipeline has no way in for finished pictures
     licence="NVIDIA Open Model License, which asks that the guardrail stays on",
     licence_url="https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
     repositories=("nvidia/Cosmos-Transfer2.5-2B",),

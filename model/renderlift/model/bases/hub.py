@@ -14,7 +14,11 @@ from renderlift.model.bases.facts import BASES, BaseFacts
 SPECIFICATION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
 # Weights in folders only: what lies at the top is the same again in one file, for other programs, often in several
 # precisions. All but the LoRA that makes LTX-2's full weights distilled ones.
-WANTED = ("*.json", "*/*.safetensors", "*distilled-lora*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*")
+WANTED = (
+    *("*.json", "*/*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*"),
+    "*distilled-lora*.safetensors",
+    "diffusion_pytorch_model*.safetensors",  # of a part that is published alone: a control net of Cosmos
+)
 # What could run code when it is loaded, or hold some; and parts of LTX-2.5 that nothing here uses.
 UNWANTED = (
     *("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py"),
@@ -65,6 +69,11 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
             fix=f"Where it asks for it, accept its terms on https://huggingface.co/{repository} and log in "
             "(`hf auth login`). Else run the same again, which goes on where it stopped.",
         ) from problem
+    if not any((output / name).is_file() for name in ("model_index.json", "config.json")):
+        raise SetupError(
+            f"{repository} holds nothing in the form of diffusers at {revision}",
+            fix="Find a commit with a model_index.json; docs/bases.md says on which branch Cosmos has them.",
+        )
     (output / SOURCE).write_text(json.dumps(found, indent=1))
     return output
 

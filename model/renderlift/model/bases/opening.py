@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,21 +26,28 @@ OPTIONAL_PARTS = ("text_encoder", "tokenizer", "transformer_2")
 UNUSED_PARTS = ("prompt_enhancer", "processor")
 
 
-def open_pipeline(folder: Path, facts: BaseFacts, dtype: torch.dtype, **quantised: Any) -> DiffusionPipeline:
+def open_pipeline(
+    folder: Path, facts: BaseFacts, dtype: torch.dtype, *, controls: Iterable[str] = ("edge",), **quantised: Any
+) -> DiffusionPipeline:
     """Load a base from its folder.
 
     Args:
+        controls: for Cosmos, which has a net for each.
         quantised: what `presets` adds to `from_pretrained`.
 
     Raises:
         SetupError: weights are missing, or are not safetensors, or need a package that is not there.
     """
+    nets: list[Any] = []
     parts: dict[str, Any] = {name: None for name in OPTIONAL_PARTS if _is_optional(facts, folder, name)}
     if facts.name == LTX2.name:
         parts |= dict.fromkeys(UNUSED_PARTS)
     if facts is COSMOS:
         require_torchvision()
         parts["safety_checker"] = guardrail()
+        nets = cosmos.open_control_nets(folder, list(controls), dtype)
+        if nets:
+            parts[cosmos.NET] = nets[0]
     # Wan's autoencoder in float32, as its publishers load it: each window goes through it again, and errors add up.
     exact_decoder = facts.name in (WAN.name, WAN_VACE.name)
     precision = {"default": dtype, "vae": torch.float32} if exact_decoder else dtype
@@ -54,6 +62,8 @@ def open_pipeline(folder: Path, facts: BaseFacts, dtype: torch.dtype, **quantise
             f"the base in {folder} cannot be loaded: {str(problem).splitlines()[0]}",
             fix=f"Name a folder that {facts.loads_as}.save_pretrained wrote, with safetensors weights.",
         ) from problem
+    if len(nets) > 1:
+        pipeline.controlnet = cosmos.ControlNets(nets)
     pipeline.set_progress_bar_config(disable=True)
     return cast(DiffusionPipeline, pipeline)
 

@@ -6,6 +6,7 @@ import torch
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model import presets
+from renderlift.model.bases.controls import controls_of
 from renderlift.model.bases.facts import WAN_VACE
 from renderlift.model.bases.opening import open_pipeline
 from renderlift.model.bases.settings import RenderSettings
@@ -48,7 +49,7 @@ def load(
         seed=seed,
         working_pixels=facts.pixels,
         guidance=guidance or facts.guidance,
-        control=control,
+        controls=controls_of(control),
         reference_strength=reference_strength,
         prompt=prompt,
     )

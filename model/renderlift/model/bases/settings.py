@@ -1,7 +1,7 @@
 """How to paint a clip, whatever the base: what `render.load` was asked for, over the base's own defaults."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,5 +30,7 @@ class RenderSettings:
     reference_downscale_factor: int = 1
     target: str = "photo"  # what the adapter paints
     reference_strength: float = 1.0  # 0 = the base does not see the clip, 1 = as trained
-    control: str = "edge"  # for bases that read one control video
+    controls: Mapping[str, float] = field(
+        default_factory=lambda: {"edge": 1.0}
+    )  # for bases that read them: weights
     two_stages: bool = False  # paint at half the size, then upsample the latents and refine

@@ -34,14 +34,23 @@ def painter(
 
     Args:
         pictures: what things look like, not where: (H, W, 3) each, for VACE's reference images.
+
+    Raises:
+        SetupError: several controls.
     """
+    if len(settings.controls) != 1:
+        raise SetupError(
+            f"{facts.title} takes one control, not {' and '.join(settings.controls)}",
+            fix="Name one, such as edge or depth.",
+        )
+    ((control_name, weight),) = settings.controls.items()
     encoder = PromptEncoder(pipeline)
     shown = [PIL.Image.fromarray(picture) for picture in pictures] or None
 
     def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
         frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
-        video, mask = control_and_mask(settings.control, clip, known, fit, frames)
+        video, mask = control_and_mask(control_name, clip, known, fit, frames)
         words, opposite = text_of(pipeline, encoder, settings, clip)
         painted = cast(Any, pipeline)(
             prompt_embeds=words,
@@ -49,7 +58,7 @@ def painter(
             video=control.to_pixels(video)[None],
             mask=control.to_pixels(mask)[None],
             reference_images=shown,
-            conditioning_scale=settings.reference_strength,
+            conditioning_scale=weight * settings.reference_strength,
             height=fit.padded_height,
             width=fit.padded_width,
             num_frames=frames,

@@ -103,7 +103,7 @@ def _encode(
         half_done.replace(path)
 
 
-def _left_out(folder: Path) -> dict[str, None]:
+def _left_out(folder: Path) -> dict[str, Any]:
     return {part: None for part in OTHER_PARTS if has_part(folder, part)}
 
 
