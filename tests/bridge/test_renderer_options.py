@@ -40,6 +40,7 @@ EVERY_ARGUMENT = {
     "reference_strength": 0.9,
     "control": "depth",
     "anchors": "photos",
+    "reference_images": "looks",
     "preset": "parts",
     "two_stages": True,
     "window": 41,

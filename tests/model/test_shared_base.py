@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from renderlift.bridge.clip import Clip, Render
 from renderlift.bridge.errors import SetupError
@@ -118,6 +120,22 @@ def test_an_adapter_that_does_not_fit_leaves_the_others_as_they_were(
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(SetupError):
         loaded(tiny_base, other)
+    assert np.array_equal(good(clip), before)
+
+
+@pytest.mark.parametrize("wrong", [{"renderlift_references": '["pose"]'}, {"renderlift_base": "wan"}])
+def test_what_a_fresh_load_refuses_is_not_swapped_in_either(
+    tiny_base: Path, make_clip: MakeClip, make_adapter: MakeAdapter, wrong: dict[str, str]
+) -> None:
+    clip = make_clip(5, 64, 64)
+    good = loaded(tiny_base, make_adapter(4, 1))
+    before = good(clip)
+    file = make_adapter(4, 2) / lora.FILE_NAME
+    with safe_open(file, "pt") as tensors:
+        metadata = tensors.metadata()
+    save_file(load_file(file), file, metadata | wrong)
+    with pytest.raises(SetupError):
+        loaded(tiny_base, file)
     assert np.array_equal(good(clip), before)
 
 

@@ -121,7 +121,7 @@ def test_frames_of_an_engine_that_knows_no_camera_are_left_as_they_are(clip: Cli
 def test_a_clip_goes_on_from_the_pictures_that_were_shown(clip: Clip) -> None:
     engine = clip.channels[Channel.RGB]
     shown = np.clip(engine[:1].astype(int) + 20, 0, 255).astype(np.uint8)
-    preview = replace(stack(clip.frames[:2], shared=1), before=Before(shown, (engine[:1], shown)))
+    preview = replace(stack(clip.frames[:2], shared=1), before=Before(shown))
     steady = steadied(preview, changed(preview, np.zeros(1)), 0.6)
     assert np.array_equal(steady[0], shown[0])
     assert np.median(steady[1].astype(int) - engine[1]) == pytest.approx(0.6 * 20, abs=1)

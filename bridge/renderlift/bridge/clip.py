@@ -11,6 +11,7 @@ from renderlift.bridge.frame import Array, CameraPose, Channel, Frame
 from renderlift.bridge.shots import is_cut
 
 Video = NDArray[np.uint8]  # (T, H, W, 3), sRGB
+Look = tuple[float, ...]  # what a renderer made of a run's colours, in its own numbers: nobody else reads them
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Before:
     """What was rendered of this run so far, for a renderer that goes on from it."""
 
     pictures: Video  # (shared, H, W, 3), of the frames that the clip shares with the one before
-    first: tuple[Video, Video]  # the run's first frame, (1, H, W, 3) each: the engine's picture, the rendered one
+    look: Look | None = None  # of the run's first clip that had one; see `look_of`
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def preview_size(render: Render, length: int | None) -> tuple[int, int]:
     wanted: tuple[int, int] = getattr(render, "preview_size", (1, 0))
     frames = wanted[0] if length is None else length
     return frames, min(wanted[1], frames - 1)
+
+
+def look_of(render: Render, clip: Clip, video: Video) -> Look | None:
+    """What later clips of the run are held to, as the renderer says by its attribute `look`; None: nothing yet."""
+    tell: Callable[[Clip, Video], Look | None] | None = getattr(render, "look", None)
+    return tell(clip, video) if tell else None
 
 
 def identity(clip: Clip) -> Video:

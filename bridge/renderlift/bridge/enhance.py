@@ -4,15 +4,15 @@ What is finished of an output stands in a folder beside it (see `parts`), so a r
 missing, and its result is that of an uninterrupted run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from renderlift.bridge.ahead import ahead
-from renderlift.bridge.clip import Before, Clip, Render, Video, clips, rendered
+from renderlift.bridge.clip import Before, Clip, Look, Render, Video, clips, look_of, rendered
 from renderlift.bridge.errors import RecordingError
-from renderlift.bridge.frame import Channel, Frame
+from renderlift.bridge.frame import Frame
 from renderlift.bridge.join import join_clip
 from renderlift.bridge.parts import DEFAULT_FPS, Ledger, Parts, disk_errors
 from renderlift.bridge.record import read_frames, summarize
@@ -100,11 +100,12 @@ def enhance(
 
     Raises:
         RecordingError: no such stream, an output in the way, other settings than those of
-            the interrupted run, another process at the same output, or a full disk. What is
-            finished is kept.
+            the interrupted run, anchors of frames that are not there, another process at the
+            same output, or a full disk. What is finished is kept.
         RenderError: the renderer failed on a clip. What is finished is kept.
     """
     order = Order(Path(recording), Path(output), length, overlap, settings or {}, session, camera, side_by_side)
+    _refuse_strange_anchors(render, order.stream())
     return fulfil(order, render, restart=restart, progress=progress)
 
 
@@ -197,10 +198,9 @@ def _go_on(
     # Frames are read, clips cut and rendered, pictures written side by side, each in its own thread.
     cut = _going_on(ahead(_cut(ours, order), 1), shared=len(tail))
     told(ledger.frames)
-    with closing(ahead(_videos(cut, render, parts, tail, order.overlap), 1)) as videos:
-        for clip, video, remedies in videos:
-            if not clip.shared:
-                parts.write_first(clip.channels[Channel.RGB][:1], video[:1])
+    look = ledger.look if len(tail) else None
+    with closing(ahead(_videos(cut, render, parts, (tail, look), order.overlap), 1)) as videos:
+        for clip, video, remedies, look in videos:
             pictures, tail = join_clip(tail, clip, video, overlap=order.overlap)
             parts.write_part(ledger.clips, clip.frames, pictures)
             parts.write_tail(ledger.clips + 1, tail)
@@ -208,7 +208,7 @@ def _go_on(
             first, last = clip.frames[0].index, clip.frames[-1].index
             new = (Remedied(remedy, first, last) for remedy in remedies)
             remedied = with_more(ledger.remedied, new, done_to=ledger.next_index)
-            ledger = Ledger(wanted, ledger.clips + 1, ledger.frames + len(pictures), next_index, remedied)
+            ledger = Ledger(wanted, ledger.clips + 1, ledger.frames + len(pictures), next_index, remedied, look)
             parts.write_ledger(ledger)
             told(ledger.frames)
     return ledger, reused
@@ -219,26 +219,34 @@ def _cut(frames: Iterator[Frame], order: Order) -> Iterator[Clip]:
 
 
 def _videos(
-    cut: Iterable[Clip], render: Render, parts: Parts, tail: Video, overlap: int
-) -> Iterator[tuple[Clip, Video, tuple[str, ...]]]:
-    """Each clip, what was rendered of it, and the remedies that were in force."""
-    first: tuple[Video, Video] | None = parts.read_first() if len(tail) else None
+    cut: Iterable[Clip], render: Render, parts: Parts, before: tuple[Video, Look | None], overlap: int
+) -> Iterator[tuple[Clip, Video, tuple[str, ...], Look | None]]:
+    """Each clip, what was rendered of it, the remedies that were in force, and the look of its run."""
+    tail, look = before
     for clip in cut:
         parts.refuse_other_size(clip)
-        before = Before(tail, first) if clip.shared and first else None
-        video = rendered(render, replace(clip, before=before))
+        video = rendered(render, replace(clip, before=Before(tail, look) if clip.shared else None))
         remedies = remedies_of(render)  # before the next clip may need one
-        if not clip.shared:
-            engine: Video = clip.channels[Channel.RGB][:1]
-            first = (engine, video[:1])
+        look = (look if clip.shared else None) or look_of(render, clip, video)
         _, tail = join_clip(tail if clip.shared else None, clip, video, overlap=overlap)
-        yield clip, video, remedies
+        yield clip, video, remedies, look
 
 
 def _going_on(cuts: Iterable[Clip], *, shared: int) -> Iterator[Clip]:
     """Clips of a run that was interrupted: the first one does not know how much it shares."""
     for number, clip in enumerate(cuts):
         yield clip if number else replace(clip, shared=shared)
+
+
+def _refuse_strange_anchors(render: Render, stream: StreamSummary) -> None:
+    """A renderer says by its attribute `anchors` of which frames it knows the pictures."""
+    known: Collection[int] = getattr(render, "anchors", ())
+    if strange := sorted(index for index in known if not stream.first_index <= index <= stream.last_index):
+        raise RecordingError(
+            f"there are anchors for the frames {', '.join(map(str, strange[:5]))}, and the recording has "
+            f"{stream.first_index} to {stream.last_index}",
+            fix="Name each picture by the index of its frame: 000048.png.",
+        )
 
 
 def _chosen_stream(recording: Path | str, session: str | None, camera: str | None) -> StreamSummary:

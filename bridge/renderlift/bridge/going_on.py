@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from renderlift.bridge.clip import Before, Clip, Render, Video, rendered
-from renderlift.bridge.frame import Channel
+from renderlift.bridge.clip import Before, Clip, Look, Render, Video, look_of, rendered
 from renderlift.bridge.join import fade
 
 Stream = tuple[str, str, str]
@@ -16,7 +15,7 @@ Stream = tuple[str, str, str]
 class _Run:
     """What was made so far of a stream, since its last cut."""
 
-    first: tuple[Video, Video]  # the engine's picture and the rendered one, (1, H, W, 3) each
+    look: Look | None
     tail: Video  # finished pictures of the last frames, (at most `overlap`, H, W, 3)
 
 
@@ -47,8 +46,8 @@ class GoingOn:
         before = _before(run, clip)
         video = rendered(self._render, replace(clip, before=before))
         if not clip.last and self._overlap:
-            first = run.first if run and clip.shared else (clip.channels[Channel.RGB][:1].copy(), video[:1].copy())
-            self._runs[clip.stream] = _Run(first, self._finished(before, video)[-self._overlap :].copy())
+            look = (run.look if run and clip.shared else None) or look_of(self._render, clip, video)
+            self._runs[clip.stream] = _Run(look, self._finished(before, video)[-self._overlap :].copy())
         return video
 
     def forget_all_but(self, streams: Collection[Stream]) -> None:
@@ -67,4 +66,4 @@ class GoingOn:
 def _before(run: _Run | None, clip: Clip) -> Before | None:
     if run is None or not 0 < clip.shared <= len(run.tail):
         return None
-    return Before(run.tail[-clip.shared :], run.first)
+    return Before(run.tail[-clip.shared :], run.look)

@@ -3,7 +3,6 @@
     OUTPUT.parts/ledger.json        how far it is, and with which settings
     OUTPUT.parts/000000.mp4         one part per clip; pictures go straight to their folder
     OUTPUT.parts/000001.tail.npy    pictures held back for the next clip's cross-fade
-    OUTPUT.parts/first.npy          the first picture of the run, which colours are held to
 
 Where the shots of a recording are shared out (see `split`), each share has such a folder of its own in
 OUTPUT.parts, named by its first frame, and OUTPUT.parts/plan.json says which there are.
@@ -26,7 +25,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.clip import Clip, Look, Video
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Channel, Frame
 from renderlift.bridge.remedied import Remedied
@@ -48,6 +47,7 @@ class Ledger(msgspec.Struct, frozen=True):
     frames: int = 0
     next_index: int = 0  # of the first frame of the next clip
     remedied: tuple[Remedied, ...] = ()
+    look: Look | None = None  # of the run that goes on, which colours are held to
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -197,18 +197,6 @@ class Parts:
     def write_tail(self, number: int, tail: Video) -> None:
         with _replacing(self._tail(number)) as path, path.open("wb") as file:
             np.save(file, tail, allow_pickle=False)
-
-    def read_first(self) -> tuple[Video, Video] | None:
-        """The first frame of the run that goes on: the engine's picture and the rendered one."""
-        path = self.folder / "first.npy"
-        if not path.exists():
-            return None
-        pair: Video = np.load(path, allow_pickle=False)
-        return pair[0], pair[1]
-
-    def write_first(self, engine: Video, picture: Video) -> None:
-        with _replacing(self.folder / "first.npy") as path, path.open("wb") as file:
-            np.save(file, np.stack([engine, picture]), allow_pickle=False)
 
     def write_ledger(self, ledger: Ledger) -> None:
         with _replacing(self.folder / "ledger.json") as path:

@@ -53,9 +53,10 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
     _large(
         "control",
         str,
-        f"What steers VACE and Cosmos: {', '.join(CONTROLS)}; Cosmos also by several: edge=0.7,depth=0.3.",
+        f"What steers VACE, and Cosmos, which takes several as edge=0.7,depth=0.3: {', '.join(CONTROLS)}.",
     ),
     _large("anchors", Path, "Folder of known pictures, NNNNNN.png by frame index."),
+    _large("reference_images", Path, "What things look like, not where: a picture or a folder of some; VACE."),
     _large("preset", str, "How to fit into GPU memory; auto."),
     _large("two_stages", bool, "LTX-2: half the size first, then upsampled and refined.", "--two-stages"),
     _large("window", int, "Frames to paint at once; else as many as the base was trained on.", min=1),
@@ -127,8 +128,9 @@ def _as_given(typed: Mapping[str, Any]) -> RendererOptions:
     given = {name: value for name, value in typed.items() if value is not None and value != []}
     if "keep" in given:
         given["keep"] = dict(_kept_share(text) for text in given["keep"])
-    if "anchors" in given:
-        given["anchors"] = str(given["anchors"])
+    for name in ("anchors", "reference_images"):
+        if name in given:
+            given[name] = str(given[name])
     if "working_pixels" in given:
         given["working_pixels"] = _area(given["working_pixels"])
     return given

@@ -21,6 +21,9 @@ LEAST_CORRELATION = 0.5  # below it the two pictures say nothing about each othe
 SAMPLES = 9  # frames of a window that are looked at
 
 
+LEAST_PLACES = 64  # of SMALL that must be the renderer's own
+
+
 @dataclass(frozen=True)
 class Look:
     """What a renderer made of the engine's colours: picture = gain * engine + offset, sRGB 0..1."""
@@ -29,9 +32,18 @@ class Look:
     offset: NDArray[np.float64]  # (3,)
 
 
-def look_of(engine: Video, picture: Video) -> Look | None:
-    """The least-squares look of a window, both (T, H, W, 3); None where the two are unlike."""
+def look_of(engine: Video, picture: Video, *, kept: NDArray[np.float32] | None = None) -> Look | None:
+    """The least-squares look of a window, both (T, H, W, 3); None where the two are unlike.
+
+    Args:
+        kept: (T, H, W), above 0 where the picture has the engine's own pixels in it, which say nothing.
+    """
     e, p = (_small(video) for video in (engine, picture))
+    if kept is not None:
+        painted = _small(kept)[:, 0] == 0
+        if painted.sum() < LEAST_PLACES:
+            return None
+        e, p = e[painted], p[painted]
     spread = e.std(0) * p.std(0)
     correlation = ((e - e.mean(0)) * (p - p.mean(0))).mean(0) / np.maximum(spread, 1e-9)
     if (correlation < LEAST_CORRELATION).any():
@@ -54,7 +66,8 @@ def held_to(anchor: Look, engine: Video, picture: Video) -> Video:
     return np.stack([table[picture[..., c], c] for c in range(3)], axis=-1)
 
 
-def _small(video: Video) -> NDArray[np.float64]:
+def _small(video: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float64]:
+    """(T, H, W, C) or (T, H, W) to samples (N, C), of frames spread over it."""
     chosen = np.unique(np.linspace(0, len(video) - 1, SAMPLES).astype(int))
     frames = [cv2.resize(video[t], SMALL, interpolation=cv2.INTER_AREA) for t in chosen]
-    return np.stack(frames).reshape(-1, 3) / 255
+    return np.stack(frames).reshape(-1, 3 if video.ndim == 4 else 1) / 255

@@ -67,7 +67,7 @@ def _carried(clip: Clip) -> tuple[Video | None, Look | None]:
     before = clip.before
     if before is None or len(before.pictures) != clip.shared:
         return None, None
-    return before.pictures, look_of(*before.first)
+    return before.pictures, Look(*np.array(before.look).reshape(2, 3)) if before.look else None
 
 
 def _known(part: Clip, tail: Video | None, anchors: Mapping[int, Picture]) -> dict[int, Picture]:

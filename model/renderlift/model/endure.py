@@ -24,7 +24,7 @@ class Remedy:
     """One thing that can be done, and how it is said."""
 
     said: str
-    apply: Callable[[], Paint | None]  # a new painter, or None where the old one will do
+    apply: Callable[[Clip], Paint | None]  # a new painter for such clips, or None where the old one will do
     fits: Callable[[], bool] = lambda: True  # asked when its turn comes: remedies before it may have changed that
 
 
@@ -46,11 +46,11 @@ class Enduring:
         while True:
             painted = self._attempt(clip, known)
             if isinstance(painted, Exception):
-                self._remedy(self._for_memory, _out_of_memory(clip), painted)
+                self._remedy(clip, self._for_memory, _out_of_memory(clip), painted)
             elif torch.isfinite(painted).all():
                 return painted
             else:
-                self._remedy(self._for_nan, _not_finite(clip), None)
+                self._remedy(clip, self._for_nan, _not_finite(clip), None)
 
     def _attempt(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception:
         """The picture, or what told that memory ran out."""
@@ -64,7 +64,7 @@ class Enduring:
             traceback.clear_frames(problem.__traceback__)  # or they would hold all that filled the memory
             return problem
 
-    def _remedy(self, remedies: list[Remedy], error: RenderError, cause: Exception | None) -> None:
+    def _remedy(self, clip: Clip, remedies: list[Remedy], error: RenderError, cause: Exception | None) -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         while remedies and not remedies[0].fits():
@@ -73,27 +73,34 @@ class Enduring:
             raise error from cause
         remedy = remedies.pop(0)
         _log.warning("%s; trying again with %s", error.message, remedy.said)
-        self._paint = remedy.apply() or self._paint
+        self._paint = remedy.apply(clip) or self._paint
         self.remedies.append(f"{remedy.said} ({error.message})")
 
 
-def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[], Paint]) -> list[Remedy]:
-    """From what costs time to what costs quality."""
+def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[Clip], Paint]) -> list[Remedy]:
+    """From what costs time to what costs quality.
+
+    Args:
+        smaller: makes a painter for half of the pixels that a clip is painted with now.
+    """
     opened = cast(Any, pipeline)
 
-    def tile() -> None:
+    def tile(clip: Clip) -> None:
         opened.vae.enable_tiling()
 
-    def offload() -> None:
+    def offload(clip: Clip) -> None:
         for whole in _modules(opened):
             for part in whole.modules():
                 part._compiled_call_impl = None  # hooks do not compile in one graph
         opened.remove_all_hooks()  # of offload by whole parts, beside which it may not be
         opened.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
 
+    def is_whole() -> bool:
+        return not _is_in_groups(opened)  # another render of the same base may have been here first
+
     remedies = [Remedy("the autoencoder in tiles", tile)]
-    if device.type == "cuda" and not _is_in_groups(opened):
-        remedies.append(Remedy("the weights brought in layer by layer", offload))
+    if device.type == "cuda":
+        remedies.append(Remedy("the weights brought in layer by layer", offload, is_whole))
     return [*remedies, Remedy("half the pixels", smaller), Remedy("a quarter of the pixels", smaller)]
 
 
@@ -105,10 +112,10 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
     """
     opened = cast(Any, pipeline)
 
-    def exact_decoder() -> None:
+    def exact_decoder(clip: Clip) -> None:
         opened.vae.to(torch.float32)
 
-    def exact() -> Paint:
+    def exact(clip: Clip) -> Paint:
         for module in _modules(opened):
             module.to(torch.float32)
         return again()

@@ -3,7 +3,7 @@
 A mask from ids is exact and free; no model has to be trusted to keep letters legible.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import cv2
 import numpy as np
@@ -11,25 +11,35 @@ from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.errors import ChannelError
-from renderlift.bridge.frame import Array, Channel
+from renderlift.bridge.frame import Array, Channel, IdName
 
 FEATHER_PIXELS = 1.5  # of the border between kept and painted
 
 
-def kept(clip: Clip, video: Video, shares: Mapping[str, float], *, first: int = 0) -> Video:
-    """The rendered pictures with the engine's own laid over the named things.
+class Regions:
+    """What a render is to leave as the engine drew it; a name that was met once may be absent later."""
+
+    def __init__(self, shares: Mapping[str, float]) -> None:
+        self._shares = shares
+        self._met = False
+
+    def __call__(self, clip: Clip) -> NDArray[np.float32] | None:
+        """As `region_mask`; None where nothing is to be kept."""
+        if not self._shares:
+            return None
+        mask = region_mask(clip, self._shares, may_lack=self._shares if self._met else ())
+        self._met = True
+        return mask
+
+
+def kept(clip: Clip, video: Video, masks: NDArray[np.float32], *, first: int = 0) -> Video:
+    """The rendered pictures with the engine's own laid over them.
 
     Args:
         video: (T, H, W, 3), of the clip's size.
-        shares: how much of the engine's picture, 0..1, by name of a class, or of an instance or its path.
+        masks: (T, H, W), how much of the engine's picture, 0..1.
         first: place of the first frame to do; those before it are done already.
-
-    Raises:
-        ChannelError: the id table knows none of the names, or the recording has no ids.
     """
-    if not shares:
-        return video
-    masks = region_mask(clip, shares)
     done = video.copy()
     for t in range(first, len(clip)):
         engine, picture = clip.channels[Channel.RGB][t].astype(np.float32), video[t]
@@ -42,9 +52,17 @@ def feathered(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.maximum(cv2.GaussianBlur(mask, (0, 0), FEATHER_PIXELS), mask)
 
 
-def region_mask(clip: Clip, shares: Mapping[str, float]) -> NDArray[np.float32]:
-    """(T, H, W), the largest share of those that hold at each pixel."""
-    ids = _ids_by_name(clip, tuple(shares))
+def region_mask(clip: Clip, shares: Mapping[str, float], *, may_lack: Iterable[str] = ()) -> NDArray[np.float32]:
+    """(T, H, W), the largest share of those that hold at each pixel.
+
+    Args:
+        shares: how much of the engine's picture, 0..1, by name of a class, or of an instance or its path.
+        may_lack: names that the clip's id tables need not know.
+
+    Raises:
+        ChannelError: the id tables lack another of the names, or the recording has no ids.
+    """
+    ids = _ids_by_name(clip, shares, frozenset(may_lack))
     mask = np.zeros((len(clip), clip.height, clip.width), np.float32)
     for name, share in shares.items():
         for channel, numbers in ids[name]:
@@ -53,9 +71,11 @@ def region_mask(clip: Clip, shares: Mapping[str, float]) -> NDArray[np.float32]:
     return mask
 
 
-def _ids_by_name(clip: Clip, names: Sequence[str]) -> dict[str, list[tuple[Channel, Array]]]:
+def _ids_by_name(
+    clip: Clip, names: Iterable[str], may_lack: frozenset[str]
+) -> dict[str, list[tuple[Channel, Array]]]:
     """Where each name is found: instances by their row, classes by the row without a path."""
-    table = clip.frames[0].names
+    table = list(dict.fromkeys(row for names in _tables(clip) for row in names))
     found: dict[str, list[tuple[Channel, Array]]] = {}
     for name in names:
         instances = [row.id for row in table if row.path and name in (row.name, row.path, row.class_name)]
@@ -66,9 +86,14 @@ def _ids_by_name(clip: Clip, names: Sequence[str]) -> dict[str, list[tuple[Chann
             for channel, numbers in candidates
             if numbers and channel in clip.channels
         ]
-        if not found[name]:
+        if not found[name] and name not in may_lack:
             raise ChannelError(_unknown(clip, name), fix=_fix(clip))
     return found
+
+
+def _tables(clip: Clip) -> Iterable[tuple[IdName, ...]]:
+    """The id tables of a clip: mostly one, which its frames have in common."""
+    return {id(frame.names): frame.names for frame in clip.frames}.values()
 
 
 def _unknown(clip: Clip, name: str) -> str:
@@ -78,5 +103,5 @@ def _unknown(clip: Clip, name: str) -> str:
 
 
 def _fix(clip: Clip) -> str:
-    known = sorted({row.class_name for row in clip.frames[0].names if row.class_name})
+    known = sorted({row.class_name for names in _tables(clip) for row in names if row.class_name})
     return f"Its classes: {', '.join(known[:20])}." if known else "Capture instance_id or class_id as well."

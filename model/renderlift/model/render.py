@@ -5,7 +5,7 @@ seeded noise, and what it goes on from is part of the clip, so a resumed job rep
 neighbouring clips agree where they overlap.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import SetupError
+from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
 from renderlift.model.bases.adapters import distil
-from renderlift.model.bases.controls import controls_of
+from renderlift.model.bases.controls import controls_of, one_control
 from renderlift.model.bases.facts import BASES, COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import open_painter, open_pipeline
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.colour import look_of
 from renderlift.model.continuity import continuous
 from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
@@ -32,7 +34,7 @@ from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
-from renderlift.model.regions import feathered, kept, region_mask
+from renderlift.model.regions import Regions, feathered, kept
 from renderlift.model.shared_base import shared
 from renderlift.model.steady import can_steady, finished_before, steadied
 
@@ -68,6 +70,7 @@ def load(
     control: str = "edge",
     keep: Mapping[str, float] | None = None,
     anchors: str | Mapping[int, Picture] = "",
+    reference_images: str | Sequence[Picture] = (),
     preset: str = "auto",
     two_stages: bool = False,
     window: int = 0,
@@ -97,12 +100,13 @@ def load(
             Cosmos also several, with weights: "edge=0.7,depth=0.3".
         keep: classes or things to leave as the engine drew them, with how much of it (0..1).
         anchors: pictures that are known, by frame index, or a folder of them, NNNNNN.png.
+        reference_images: what things look like, not where, (H, W, 3) each; or a picture or a folder of some.
         preset: how to fit into memory: auto, or a name of `presets.PRESETS`.
         two_stages: LTX-2: paint at half the size, then upsample and refine.
         window: frames to paint at once, at most; 0: as many as the base was trained on.
 
     Raises:
-        SetupError: weights, adapter, anchors, control or device are not there, or do not belong together.
+        SetupError: weights, adapter, anchors, images, control or device are not there, or do not belong together.
     """
     controls = controls_of(control)
     if steady is not None and not 0 <= steady <= 1:
@@ -110,6 +114,9 @@ def load(
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
+    known, looks = _anchors(anchors, facts), _reference_images(reference_images, facts)
+    if facts is not COSMOS:
+        one_control(controls, facts)
     fitting = choose_preset(preset, facts, folder, place)
     worn = _adapter_path(adapter, facts)
     # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.
@@ -141,6 +148,7 @@ def load(
         negative_prompt=negative_prompt,
         reference_strength=reference_strength,
         controls=controls,
+        reference_images=looks,
         two_stages=two_stages,
     )
     with shared_base.wearing(worn, adapter_scale) as told:
@@ -165,24 +173,32 @@ def load(
         window=frames,
         overlap=overlap,
         takes_before=facts.takes_before,
-        anchors=_anchors(anchors, facts),
+        anchors=known,
     )
 
     share = (EMBEDDED_STEADY if soft else 0.0) if steady is None else steady
+    regions = Regions(keep or {})
 
     def whole(clip: Clip) -> Video:
+        masks = regions(clip)  # before anything is painted: a name may be wrong
         if not share or (steady is None and not can_steady(clip)):
-            return kept(clip, render(clip), keep or {})
+            return render(clip) if masks is None else kept(clip, render(clip), masks)
         known = finished_before(clip)
-        left = region_mask(clip, keep)[len(known) - 1] if keep and len(known) else None
-        painted = None if left is None else 1 - feathered(left)
+        painted = None if masks is None or not len(known) else 1 - feathered(masks[len(known) - 1])
         video = render(clip) if facts.takes_before else _fresh_alone(render, clip)
-        return kept(clip, steadied(clip, video, share, painted=painted), keep or {}, first=len(known))
+        video = steadied(clip, video, share, painted=painted)
+        return video if masks is None else kept(clip, video, masks, first=len(known))
+
+    def look(clip: Clip, video: Video) -> tuple[float, ...] | None:
+        found = look_of(clip.channels[Channel.RGB], video, kept=regions(clip))
+        return (*found.gain.tolist(), *found.offset.tolist()) if found else None
 
     whole.remedies = enduring.remedies  # type: ignore[attr-defined]
-    # What the bridge cuts clips to, and what previews are made of.
+    whole.anchors = frozenset(known)  # type: ignore[attr-defined]
+    # What the bridge cuts clips to, what holds their colours together, and what previews are made of.
     if frames:
         whole.clip_size = frames, overlap  # type: ignore[attr-defined]
+        whole.look = look  # type: ignore[attr-defined]
     if facts.takes_before:
         whole.preview_size = 1 + _packed_frames(pipeline), 1  # type: ignore[attr-defined]
     elif share:
@@ -323,8 +339,8 @@ def _enduring(
     def again() -> Paint:
         return open_painter(facts, pipeline, replace(settings, working_pixels=pixels[0]), folder)
 
-    def smaller() -> Paint:
-        pixels[0] //= 2
+    def smaller(clip: Clip) -> Paint:
+        pixels[0] = min(pixels[0], clip.height * clip.width) // 2  # nothing is painted larger than it is
         return again()
 
     return Enduring(
@@ -334,22 +350,44 @@ def _enduring(
 
 def _anchors(anchors: str | Mapping[int, Picture], facts: BaseFacts) -> Mapping[int, Picture]:
     found = _read_anchors(Path(anchors)) if isinstance(anchors, str) and anchors else anchors or {}
-    if found and "anchors" not in facts.conditions:
-        able = ", ".join(other.name for other in BASES if "anchors" in other.conditions)
-        raise SetupError(f"{facts.title} takes no anchors", fix=f"Use one of these bases: {able}.")
+    _refuse_unless_taken("anchors", found, facts)
     assert not isinstance(found, str)
     return found
+
+
+def _reference_images(given: str | Sequence[Picture], facts: BaseFacts) -> tuple[Picture, ...]:
+    if given and isinstance(given, str):
+        place = Path(given)
+        files = [place] if place.is_file() else sorted(file for file in place.glob("*") if file.is_file())
+        if not files:
+            raise SetupError(f"no pictures at {place}", fix="Name a picture, or a folder of some.")
+        given = [_read_picture(file) for file in files]
+    _refuse_unless_taken("reference images", given, facts)
+    assert not isinstance(given, str) or not given
+    return tuple(given)  # type: ignore[arg-type]
+
+
+def _refuse_unless_taken(what: str, given: Sized, facts: BaseFacts) -> None:
+    if given and what not in facts.conditions:
+        able = ", ".join(other.name for other in BASES if what in other.conditions)
+        raise SetupError(f"{facts.title} takes no {what}", fix=f"Use one of these bases: {able}.")
+
+
+def _read_picture(path: Path) -> Picture:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise SetupError(f"{path} is no picture", fix="Use PNG or JPEG.")
+    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
 
 
 def _read_anchors(folder: Path) -> dict[int, Picture]:
     found: dict[int, Picture] = {}
     for path in sorted(folder.glob("*.png")):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None or not path.stem.isdecimal():
+        if not path.stem.isdecimal():
             raise SetupError(
                 f"{path} is no anchor", fix="Name each picture by its frame index: 000000.png, 000048.png."
             )
-        found[int(path.stem)] = np.ascontiguousarray(picture[..., ::-1], np.uint8)
+        found[int(path.stem)] = _read_picture(path)
     if not found:
         raise SetupError(f"no anchors in {folder}", fix="Put pictures there, named by frame index: 000000.png.")
     return found

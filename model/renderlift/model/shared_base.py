@@ -20,7 +20,7 @@ from peft.utils.hotswap import prepare_model_for_compiled_hotswap
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from renderlift.model.bases.adapters import load_adapter, peft_name
+from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts, load_adapter, peft_name
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, plain_alpha, read_facts
 
@@ -33,7 +33,7 @@ class Worn:
     """The adapter that is in a base."""
 
     file: Path
-    changed_ns: int
+    changed_ns: tuple[int, ...]
     name: str  # that peft knows it by, from the task of the first one that was in its place
     scale: float
     facts: AdapterFacts
@@ -70,7 +70,7 @@ class SharedBase:
             self._worn = None
             return None
         file = adapter_file(adapter)
-        changed_ns = file.stat().st_mtime_ns
+        changed_ns = _changed_ns(file)
         worn = self._worn
         if worn and (worn.file, worn.changed_ns) == (file, changed_ns):
             if worn.scale != scale:
@@ -78,8 +78,8 @@ class SharedBase:
                 self._worn = replace(worn, scale=scale)
             return worn.facts
         layout = layout_of(file)
-        facts = _swapped(worn, file, layout, scale) if worn else None
-        if worn and facts:
+        facts = fitting_facts(self._facts, file)
+        if worn and _swapped(worn, facts, file, layout, scale):
             self._worn = replace(worn, file=file, changed_ns=changed_ns, scale=scale, facts=facts)
             return facts
         self._worn = None
@@ -105,18 +105,23 @@ class SharedBase:
 
 
 @torch.no_grad()
-def _swapped(worn: Worn, file: Path, layout: Layout, scale: float) -> AdapterFacts | None:
-    """Put an adapter in the place of the one that is in; None where it does not fit there."""
-    facts = read_facts(file)
+def _swapped(worn: Worn, facts: AdapterFacts, file: Path, layout: Layout, scale: float) -> bool:
+    """Put an adapter in the place of the one that is in; False where it does not fit there."""
     alpha = plain_alpha(file)
     if facts.base != worn.facts.base or layout != worn.layout or not worn.seats or alpha is None:
-        return None
+        return False
     for key, values in load_file(file).items():
         layer, factor = worn.seats[key], key.removesuffix(".weight")[-1]
         getattr(layer, f"lora_{factor}")[worn.name].weight.copy_(values)
         if factor == "A":
             _set_scale(layer, worn.name, alpha or len(values), scale)
-    return facts
+    return True
+
+
+def _changed_ns(file: Path) -> tuple[int, ...]:
+    """When an adapter's file was written, and the one for a second expert beside it."""
+    files = (file, file.with_name(LOW_NOISE_FILE))
+    return tuple(path.stat().st_mtime_ns for path in files if path.is_file())
 
 
 def _set_scale(layer: Any, name: str, alpha: float, scale: float) -> None:

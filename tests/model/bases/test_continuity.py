@@ -2,15 +2,24 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from renderlift.bridge.clip import Before, Clip, Video, clips, stack
+from renderlift.bridge.enhance import enhance
+from renderlift.bridge.films import read_png
 from renderlift.bridge.frame import CameraPose, Channel
 from renderlift.bridge.join import join_clip
+from renderlift.bridge.record import Recorder
+from renderlift.model import render
+from renderlift.model.bases.settings import Paint
 from renderlift.model.colour import held_to, look_of
 from renderlift.model.continuity import continuous, windows
+from renderlift.model.control import to_pixels
+from renderlift.model.regions import feathered, region_mask
 
 Shot = Callable[..., Clip]
 
@@ -104,7 +113,7 @@ def test_a_base_that_cannot_go_on_from_pictures_still_keeps_its_colours(shot: Sh
 def test_a_base_without_windows_is_left_as_it_paints(shot: Shot) -> None:
     """The embedded base: it paints every clip from the same noise, so its colours hold by themselves."""
     clip = replace(shot(9), shared=3)
-    before = Before(np.zeros((3, 32, 48, 3), np.uint8), (clip.channels[Channel.RGB][:1],) * 2)
+    before = Before(np.zeros((3, 32, 48, 3), np.uint8), (2.0, 2.0, 2.0, 0.1, 0.1, 0.1))
     render = continuous(brighter, window=0, overlap=0, takes_before=False, anchors={})
     assert np.array_equal(render(replace(clip, before=before)), brighter(clip, {}))
 
@@ -124,14 +133,15 @@ def test_a_resumed_job_goes_on_as_if_nothing_had_happened(shot: Shot) -> None:
 
     def job(stop_after: int | None) -> list[Video]:
         done: list[Video] = []
-        tail, first = None, None
+        tail, look = None, None
         render = continuous(Drifting(), window=9, overlap=3, takes_before=True, anchors={})
         for number, clip in enumerate(clips(whole.frames, length=12, overlap=3)):
-            if number == stop_after:  # a new process, which has read tail and first from disk
+            if number == stop_after:  # a new process, which has read tail and look from disk
                 render = continuous(Drifting(), window=9, overlap=3, takes_before=True, anchors={})
-            before = Before(tail, first) if tail is not None and first is not None else None
+            before = Before(tail, look) if tail is not None else None
             video = render(replace(clip, before=before))
-            first = first or (clip.channels[Channel.RGB][:1], video[:1])
+            found = look_of(clip.channels[Channel.RGB], video)
+            look = look or (found and (*found.gain.tolist(), *found.offset.tolist()))
             pictures, tail = join_clip(tail, clip, video, overlap=3)
             done.append(pictures)
         return done
@@ -152,3 +162,40 @@ def test_anchors_reach_the_window_that_shows_their_frame(shot: Shot) -> None:
 def test_every_frame_comes_out_once_whatever_the_length(shot: Shot, frames: int) -> None:
     video = continuous(brighter, window=9, overlap=3, takes_before=False, anchors={})(shot(frames, 16, 16))
     assert np.array_equal(video, brighter(shot(frames, 16, 16), {}))
+
+
+@pytest.mark.parametrize("keep", [None, {"text": 1.0}, {"text": 0.5}])
+@pytest.mark.parametrize("black", [0, 3])
+def test_colours_hold_over_the_clips_of_a_film_with_things_kept_and_after_a_fade_in(
+    shot: Shot, wan_vace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: dict[str, float], black: int
+) -> None:
+    """Every clip of this base is redder than the one before, but for what holds it."""
+    calls = [0]
+
+    def redder(*how: object) -> Paint:
+        def paint(clip: Clip, known: Mapping[int, np.ndarray]) -> torch.Tensor:
+            calls[0] += 1
+            return (
+                to_pixels(clip.channels[Channel.RGB]) * 0.6 + torch.tensor([0.03 * calls[0], 0, 0])[:, None, None]
+            )
+
+        return paint
+
+    monkeypatch.setattr(render, "open_painter", redder)
+    clip = shot(41)
+    frames = list(clip.frames)
+    for t in range(black):
+        frames[t] = replace(
+            frames[t], channels={**frames[t].channels, Channel.RGB: np.zeros((32, 48, 3), np.uint8)}
+        )
+    with Recorder(tmp_path / "take") as recorder:
+        for frame in frames:
+            recorder.write(frame)
+    lift = render.load(base=str(wan_vace), window=11, keep=keep, device="cpu")
+    enhance(tmp_path / "take", tmp_path / "film", lift, length=11, overlap=3)
+    film = np.stack([read_png(path) for path in sorted((tmp_path / "film").glob("*.png"))])
+    assert len(film) == 41 and calls[0] == 5
+    wanted = clip.channels[Channel.RGB].astype(float) * 0.6 + [0.03 * 255, 0, 0]
+    painted = [feathered(mask) < 0.01 for mask in region_mask(clip, {"text": 1.0})]
+    off = [abs(film[t][painted[t]] - wanted[t][painted[t]]).mean() for t in range(black, 41)]
+    assert max(off) < 3

@@ -3,18 +3,20 @@
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from accelerate import cpu_offload_with_hook
+from diffusers import LTX2InContextPipeline
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.enhance import enhance
 from renderlift.bridge.errors import RenderError, SetupError
 from renderlift.bridge.record import Recorder
-from renderlift.bridge.remedied import Remedied
+from renderlift.bridge.remedied import Remedied, remedies_of
 from renderlift.model import presets
 from renderlift.model import render as render_module
 from renderlift.model.bases.facts import facts_of
@@ -42,7 +44,7 @@ def failing(times: int, failure: Exception | Tensor) -> Paint:
 
 
 def counted(log: list[str], word: str) -> Remedy:
-    return Remedy(word, lambda: log.append(word))
+    return Remedy(word, lambda clip: log.append(word))
 
 
 def test_out_of_memory_is_met_by_one_remedy_after_another(shot: Shot, caplog: pytest.LogCaptureFixture) -> None:
@@ -57,7 +59,7 @@ def test_out_of_memory_is_met_by_one_remedy_after_another(shot: Shot, caplog: py
 
 def test_a_remedy_that_another_one_made_impossible_is_passed_over(shot: Shot) -> None:
     done: list[str] = []
-    unfit = Remedy("autoencoder", lambda: done.append("autoencoder"), lambda: False)
+    unfit = Remedy("autoencoder", lambda clip: done.append("autoencoder"), lambda: False)
     enduring = Enduring(failing(1, PICTURE * torch.nan), for_memory=[], for_nan=[unfit, counted(done, "all")])
     assert torch.equal(enduring(shot(5), {}), PICTURE)
     assert done == ["all"]
@@ -65,7 +67,7 @@ def test_a_remedy_that_another_one_made_impossible_is_passed_over(shot: Shot) ->
 
 def test_a_remedy_stays_for_the_rest_of_the_job(shot: Shot) -> None:
     done: list[str] = []
-    small = Remedy("half the pixels", lambda: lambda clip, known: PICTURE / 2)
+    small = Remedy("half the pixels", lambda clip: lambda clip, known: PICTURE / 2)
     enduring = Enduring(failing(9, torch.OutOfMemoryError()), for_memory=[small], for_nan=[])
     assert torch.equal(enduring(shot(5), {}), PICTURE / 2)
     assert torch.equal(enduring(shot(5), {}), PICTURE / 2)
@@ -87,13 +89,13 @@ def test_when_nothing_helps_the_error_names_the_frames_or_the_size(
         Enduring(failing(9, failure), for_memory=[], for_nan=[])(shot(5), {})
 
 
-def test_the_remedies_work_on_a_real_pipeline(wan_vace: Path) -> None:
+def test_the_remedies_work_on_a_real_pipeline(wan_vace: Path, shot: Shot) -> None:
     pipeline = load_base(str(wan_vace), torch.bfloat16)
-    tiles, half, quarter = memory_remedies(pipeline, torch.device("cpu"), lambda: lambda clip, known: PICTURE)
-    tiles.apply()
+    tiles, half, quarter = memory_remedies(pipeline, torch.device("cpu"), lambda clip: lambda clip, known: PICTURE)
+    tiles.apply(shot(1))
     assert pipeline.vae.use_tiling
-    assert half.apply() is not None
-    assert quarter.apply() is not None
+    assert half.apply(shot(1)) is not None
+    assert quarter.apply(shot(1)) is not None
 
 
 def test_the_frames_that_were_painted_leaner_are_told_when_the_job_is_done(
@@ -129,23 +131,67 @@ def test_every_base_still_paints_after_each_remedy_for_nan(
 
     paint = again()
     for remedy in nan_remedies(pipeline, again):
-        paint = remedy.apply() or paint
+        paint = remedy.apply(shot(2)) or paint
         with torch.inference_mode():
             assert torch.isfinite(paint(shot(2), {})).all()
     assert pipeline.vae.dtype == torch.float32
     assert nan_remedies(pipeline, again) == []
 
 
+def test_fewer_pixels_are_fewer_than_were_painted_however_large_the_base_is(
+    wan_vace: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base's own area is 480 x 832, and the clip's 32 x 48."""
+    sizes: list[int] = []
+
+    def opening(facts: object, pipeline: object, settings: RenderSettings, folder: Path) -> Paint:
+        def paint(clip: Clip, known: Mapping[int, np.ndarray]) -> Tensor:
+            sizes.append(min(settings.working_pixels, clip.height * clip.width))
+            if len(sizes) < 4:  # as it is, in tiles, half
+                raise torch.OutOfMemoryError
+            return PICTURE
+
+        return paint
+
+    monkeypatch.setattr(render_module, "open_painter", opening)
+    assert len(load(base=str(wan_vace), device="cpu")(shot(5))) == 5
+    assert sizes == [32 * 48, 32 * 48, 32 * 48 // 2, 32 * 48 // 4]
+
+
+def test_what_one_render_had_to_do_leaves_another_of_the_same_base_whole(
+    ltx2: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base is shared, and went to float32 under the prompt that the other render has read already."""
+    how: dict[str, Any] = {"base": str(ltx2), "prompt": "a car", "steps": 1, "dtype": "bfloat16", "device": "cpu"}
+    one, other = load(**how, seed=0), load(**how, seed=1)
+    before = other(shot(5))
+    decode = LTX2InContextPipeline.__call__
+    failures = [torch.nan, torch.nan]
+
+    def failing_twice(pipeline: Any, **call: Any) -> Any:
+        made = decode(pipeline, **call)
+        made.frames *= failures.pop() if failures else 1
+        return made
+
+    monkeypatch.setattr(LTX2InContextPipeline, "__call__", failing_twice)
+    assert len(one(shot(5))) == 5
+    assert [remedy.partition(" (")[0] for remedy in remedies_of(one)] == [
+        "the autoencoder in float32",
+        "all of the base in float32",
+    ]
+    assert abs(other(shot(5)).astype(int) - before).mean() < 8  # exact now, and of its own noise
+
+
 def test_weights_that_come_part_by_part_can_be_brought_in_layer_by_layer(
-    wan_vace: Path, monkeypatch: pytest.MonkeyPatch
+    wan_vace: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """diffusers refuses the one way beside the other, so the first must go."""
     pipeline = load_base(str(wan_vace), torch.float32)
     pipeline._all_hooks = [cpu_offload_with_hook(pipeline.transformer, execution_device="cpu")[1]]
     asked: list[str] = []
     monkeypatch.setattr(pipeline, "enable_group_offload", lambda **how: asked.append(how["offload_type"]))
-    _, layers, *_ = memory_remedies(pipeline, torch.device("cuda"), lambda: lambda clip, known: PICTURE)
-    layers.apply()
+    _, layers, *_ = memory_remedies(pipeline, torch.device("cuda"), lambda clip: lambda clip, known: PICTURE)
+    layers.apply(shot(1))
     assert asked == ["leaf_level"]
     assert not hasattr(pipeline.transformer, "_hf_hook")
     assert pipeline._all_hooks == []

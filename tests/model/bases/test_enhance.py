@@ -11,7 +11,7 @@ from diffusers import WanTransformer3DModel
 
 from renderlift.bridge.clip import Clip, Render, Video, clip_size
 from renderlift.bridge.enhance import enhance
-from renderlift.bridge.errors import RenderError
+from renderlift.bridge.errors import RecordingError, RenderError
 from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
 from renderlift.model.render import load
@@ -28,7 +28,7 @@ def recording(shot: Shot, tmp_path: Path) -> Path:
     return tmp_path / "take"
 
 
-@pytest.fixture(params=["wan", "ltx2", "wan_vace"])
+@pytest.fixture(params=["ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace", "cosmos"])
 def render(request: pytest.FixtureRequest) -> Render:
     folder: Path = request.getfixturevalue(request.param)
     return load(
@@ -57,6 +57,8 @@ def test_a_killed_job_ends_with_the_very_pictures_of_one_that_was_not(
         if calls[0] == 3:
             raise MemoryError("killed")
         return render(clip)
+
+    dying.look = render.look  # type: ignore[attr-defined]
 
     enhance(recording, tmp_path / "whole", render, length=length, overlap=overlap)
     with pytest.raises(RenderError, match="killed"):
@@ -98,3 +100,13 @@ def test_later_clips_go_on_from_the_pictures_of_the_earlier(recording: Path, tmp
 
     enhance(recording, tmp_path / "out", looking, length=9, overlap=3)
     assert seen == [(0, False), (3, True), (3, True)]
+
+
+def test_anchors_of_frames_that_are_not_there_are_refused_before_anything_is_painted(
+    recording: Path, ltx2: Path, tmp_path: Path
+) -> None:
+    picture = np.zeros((32, 48, 3), np.uint8)
+    render = load(base=str(ltx2), anchors={5: picture, 20: picture, 900: picture}, device="cpu")
+    with pytest.raises(RecordingError, match=r"frames 20, 900.*0 to 19"):
+        enhance(recording, tmp_path / "out", render, length=9, overlap=1)
+    assert not (tmp_path / "out").exists()

@@ -1,16 +1,17 @@
 """The dials: each moves the picture towards the engine's, or away from it, without turning back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.errors import ChannelError
 from renderlift.bridge.frame import Channel
-from renderlift.model.regions import kept, region_mask
+from renderlift.model.regions import Regions, kept, region_mask
 from renderlift.model.render import load
 
 Shot = Callable[..., Clip]
@@ -24,10 +25,11 @@ def distance(a: Video, b: Video) -> float:
 def test_what_is_kept_is_the_engines_own_to_the_bit(shot: Shot) -> None:
     clip = shot(3)
     video = np.full((3, 32, 48, 3), 200, np.uint8)
-    mask = region_mask(clip, {"text": 1.0}) == 1
+    masks = region_mask(clip, {"text": 1.0})
+    mask = masks == 1
     assert 0.2 < mask.mean() < 0.8
-    assert np.array_equal(kept(clip, video, {"text": 1.0})[mask], clip.channels[Channel.RGB][mask])
-    assert (kept(clip, video, {"text": 1.0}) == 200).any()
+    assert np.array_equal(kept(clip, video, masks)[mask], clip.channels[Channel.RGB][mask])
+    assert (kept(clip, video, masks) == 200).any()
 
 
 def test_a_thing_is_named_by_its_class_its_name_or_its_path(shot: Shot) -> None:
@@ -40,13 +42,30 @@ def test_a_thing_is_named_by_its_class_its_name_or_its_path(shot: Shot) -> None:
 def test_the_share_of_a_kept_thing_is_monotone(shot: Shot) -> None:
     clip = shot(2)
     video = np.full((2, 32, 48, 3), 200, np.uint8)
-    distances = [distance(kept(clip, video, {"text": s}), clip.channels[Channel.RGB]) for s in SHARES]
+    masks = [region_mask(clip, {"text": share}) for share in SHARES]
+    distances = [distance(kept(clip, video, mask), clip.channels[Channel.RGB]) for mask in masks]
     assert all(after < before for before, after in pairwise(distances))
 
 
-def test_an_unknown_name_says_which_there_are(shot: Shot) -> None:
+def test_an_unknown_name_says_which_there_are_before_anything_is_painted(
+    shot: Shot, wan_vace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("renderlift.model.render.open_painter", lambda *how: pytest.fail)
     with pytest.raises(ChannelError, match="column, text"):
-        kept(shot(1), np.zeros((1, 32, 48, 3), np.uint8), {"face": 1.0})
+        load(base=str(wan_vace), keep={"face": 1.0}, device="cpu")(shot(1))
+
+
+def test_a_thing_may_come_after_the_first_frame_and_be_gone_later(shot: Shot) -> None:
+    """The engine tells an id when it draws the thing, and a job of hours must not end where it is gone."""
+    frames = shot(2).frames
+    regions = Regions({"text": 1.0})
+    wanted = region_mask(stack(frames), {"text": 1.0})
+    comes = stack([replace(frames[0], names=()), frames[1]])
+    assert np.array_equal(regions(comes), wanted)
+    gone = stack([replace(frame, names=()) for frame in frames])
+    assert np.array_equal(regions(gone), np.zeros_like(wanted))
+    with pytest.raises(ChannelError):
+        Regions({"text": 1.0})(gone)
 
 
 @pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_vace", "cosmos"])

@@ -187,6 +187,12 @@ def test_two_stages_give_the_clips_own_size(ltx2: Path, shot: Shot, tmp_path: Pa
     assert video.shape == (3, 70, 91, 3)
 
 
+def test_anchors_may_have_another_size_than_the_clip_and_stand_where_windows_meet(ltx2: Path, shot: Shot) -> None:
+    large, small = (np.full((height, 2 * height, 3), 200, np.uint8) for height in (64, 20))
+    render = load(base=str(ltx2), window=9, anchors={0: large, 1: small, 12: large, 29: small}, **PLAIN)
+    assert render(shot(30, 37, 51)).shape == (30, 37, 51, 3)
+
+
 def test_anchors_and_the_end_of_the_window_before_reach_the_autoencoder_as_they_are(
     ltx2: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

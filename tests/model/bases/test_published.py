@@ -8,12 +8,21 @@ import torch
 from diffusers import (
     AutoencoderKLLTX2Video,
     AutoencoderKLWan,
+    CosmosControlNetModel,
+    CosmosTransformer3DModel,
     LTX2VideoTransformer3DModel,
     WanTransformer3DModel,
     WanVACETransformer3DModel,
 )
 from diffusers.pipelines.ltx2 import LTX2TextConnectors
-from transformers import Gemma3Config, Gemma3ForConditionalGeneration, UMT5Config, UMT5EncoderModel
+from transformers import (
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BASES
@@ -60,6 +69,37 @@ GEMMA_12B = {
         "patch_size": 14,
     },
 }
+COSMOS_2B: dict[str, Any] = {
+    "num_attention_heads": 16,
+    "attention_head_dim": 128,
+    "mlp_ratio": 4.0,
+    "text_embed_dim": 1024,
+    "adaln_lora_dim": 256,
+    "use_crossattn_projection": True,
+    "crossattn_proj_in_channels": 100352,  # all 28 states of the text encoder
+    "encoder_hidden_states_channels": 1024,
+    "img_context_dim_in": 1152,
+    "img_context_dim_out": 2048,
+}
+QWEN_7B: dict[str, Any] = {
+    "text_config": {
+        "vocab_size": 152064,
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "tie_word_embeddings": False,
+    },
+    "vision_config": {
+        "hidden_size": 1280,
+        "out_hidden_size": 3584,
+        "intermediate_size": 3420,
+        "depth": 32,
+        "num_heads": 16,
+    },
+    "tie_word_embeddings": False,
+}
 WAN_2_2_AUTOENCODER: dict[str, Any] = {
     "base_dim": 160,
     "decoder_base_dim": 256,
@@ -99,6 +139,23 @@ def counted() -> dict[tuple[str, str], torch.nn.Module]:
             vae = AutoencoderKLWan(**WAN_2_2_AUTOENCODER) if middle in experts else AutoencoderKLWan()
             for part, module in {**parts, "text_encoder": umt5, "vae": vae}.items():
                 modules[f"Wan-AI/{name}", part] = module
+        modules |= {
+            ("nvidia/Cosmos-Transfer2.5-2B", "transformer"): CosmosTransformer3DModel(
+                **COSMOS_2B,
+                num_layers=28,
+                in_channels=17,
+                out_channels=16,
+                extra_pos_embed_type=None,
+                controlnet_block_every_n=7,
+            ),
+            ("nvidia/Cosmos-Transfer2.5-2B", "controlnet"): CosmosControlNetModel(
+                **COSMOS_2B, n_controlnet_blocks=4, in_channels=130, latent_channels=18
+            ),
+            ("nvidia/Cosmos-Transfer2.5-2B", "text_encoder"): Qwen2_5_VLForConditionalGeneration(
+                Qwen2_5_VLConfig(**QWEN_7B)
+            ),
+            ("nvidia/Cosmos-Transfer2.5-2B", "vae"): AutoencoderKLWan(),
+        }
     return modules
 
 
@@ -137,7 +194,4 @@ def test_a_folder_is_read_and_not_guessed(ltx2: Path) -> None:
 
 
 def test_bases_without_published_sizes_are_named_nowhere_as_if_they_had_some() -> None:
-    assert {base.facts.name for base in PUBLISHED} == {base.name for base in BASES} - {
-        "embedded",
-        "cosmos-transfer",
-    }
+    assert {base.facts.name for base in PUBLISHED} == {base.name for base in BASES} - {"embedded"}

@@ -1,25 +1,24 @@
 """VACE: engine buffers as the control, known pictures in their places, anchors carried over a clip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-import torch
 from diffusers import WanVACETransformer3DModel
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model.bases.controls import control_video
-from renderlift.model.bases.facts import WAN_VACE
 from renderlift.model.bases.propagation import load as load_propagate
-from renderlift.model.bases.settings import RenderSettings
-from renderlift.model.bases.wan_vace import control_and_mask, painter
+from renderlift.model.bases.settings import Picture
+from renderlift.model.bases.wan_vace import control_and_mask
 from renderlift.model.control import Fit
-from renderlift.model.render import load, load_base
+from renderlift.model.render import load
 
 Shot = Callable[..., Clip]
 
@@ -109,16 +108,29 @@ def test_both_experts_of_2_2_are_used_and_both_see_the_control(
     assert all(sees for _, sees in used)
 
 
-def test_pictures_of_what_things_look_like_change_the_clip_and_not_its_length(wan_vace: Path, shot: Shot) -> None:
-    pipeline = load_base(str(wan_vace), torch.float32)
-    settings = RenderSettings(steps=1, prompt="a car")
-    with torch.inference_mode():
-        one, other = (
-            painter(pipeline, WAN_VACE, settings, [np.full((40, 30, 3), grey, np.uint8)])(shot(5), {})
-            for grey in (20, 230)
-        )
-    assert one.shape == other.shape == (5, 3, 32, 48)
-    assert not torch.equal(one, other)
+def test_pictures_of_what_things_look_like_change_the_clip_and_not_its_length(
+    wan_vace: Path, shot: Shot, tmp_path: Path
+) -> None:
+    def video(looks: str | Sequence[Picture]) -> Video:
+        how: dict[str, Any] = {"steps": 1, "prompt": "a car", "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+        return load(base=str(wan_vace), reference_images=looks, **how)(shot(5))
+
+    dark, bright = (np.full((40, 30, 3), grey, np.uint8) for grey in (20, 230))
+    cv2.imwrite(str(tmp_path / "bright.png"), bright)
+    one, other, both = video([dark]), video([bright]), video([dark, bright])
+    assert one.shape == other.shape == both.shape == (5, 32, 48, 3)
+    assert not np.array_equal(one, other) and not np.array_equal(one, both)
+    assert np.array_equal(video(str(tmp_path)), other)
+    assert np.array_equal(video(str(tmp_path / "bright.png")), other)
+    with pytest.raises(SetupError, match="no pictures at"):
+        video(str(tmp_path / "none"))
+
+
+def test_what_another_base_takes_is_refused(wan: Path, wan_vace: Path) -> None:
+    with pytest.raises(SetupError, match="takes no reference images"):
+        load(base=str(wan), reference_images=[np.zeros((8, 8, 3), np.uint8)], device="cpu")
+    with pytest.raises(SetupError, match="takes one control, not edge and depth"):
+        load(base=str(wan_vace), control="edge,depth", device="cpu")
 
 
 def test_another_base_cannot_propagate(wan: Path) -> None:

@@ -31,9 +31,7 @@ def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float)
     Raises:
         SetupError: no adapter there, or one for another base.
     """
-    facts = read_facts(adapter)
-    _refuse_other_base(base, facts, adapter)
-    check_names(facts.references, what=f"the references of {adapter}")
+    facts = fitting_facts(base, adapter)
     opened, name = cast(Any, pipeline), peft_name(facts.task)
     path = adapter_file(adapter)
     _load(opened, path, name)
@@ -42,6 +40,18 @@ def load_adapter(pipeline: object, base: BaseFacts, adapter: Path, scale: float)
         # One file for both experts is a common way to publish; two are better.
         _load(opened, second if second.is_file() else path, name, load_into_transformer_2=True)
     opened.set_adapters(name, scale)
+    return facts
+
+
+def fitting_facts(base: BaseFacts, adapter: Path) -> AdapterFacts:
+    """What an adapter's file says of itself.
+
+    Raises:
+        SetupError: no adapter there, or one for another base.
+    """
+    facts = read_facts(adapter)
+    _refuse_other_base(base, facts, adapter)
+    check_names(facts.references, what=f"the references of {adapter}")
     return facts
 
 

@@ -5,7 +5,7 @@ hold), so the same surface looks the same in every window.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -15,10 +15,12 @@ from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
+from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.control import nearness, resize
 
 Differ = Callable[[Array, Array], NDArray[np.bool_]]
 DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
+NEAREST_M = 1e-3  # an engine's near plane lies beyond
 NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
 
 
@@ -45,6 +47,19 @@ def controls_of(text: str) -> dict[str, float]:
             )
     over = max(1.0, sum(found.values()))
     return {name: weight / over for name, weight in found.items()}
+
+
+def one_control(controls: Mapping[str, float], facts: BaseFacts) -> tuple[str, float]:
+    """The name and the weight of the control of a base that takes one.
+
+    Raises:
+        SetupError: there are several.
+    """
+    if len(controls) != 1:
+        raise SetupError(
+            f"{facts.title} takes one control, not {' and '.join(controls)}", fix="Name one, such as edge or depth."
+        )
+    return next(iter(controls.items()))
 
 
 def check_control(name: str) -> None:
@@ -101,8 +116,7 @@ def _ids_differ(ids: Array) -> NDArray[np.bool_]:
 
 def _depths_differ(depth_m: Array) -> NDArray[np.bool_]:
     # Inverse depth is linear over the picture of any plane, however steep, so only its bends are edges.
-    with np.errstate(divide="ignore"):
-        inverse = (1 / depth_m.astype(np.float32))[..., 0]
+    inverse = 1 / np.maximum(depth_m.astype(np.float32)[..., 0], NEAREST_M)
     found = np.zeros(inverse.shape, bool)
     for axis in (0, 1):
         values, marks = np.moveaxis(inverse, axis, 0), np.moveaxis(found, axis, 0)

@@ -223,8 +223,9 @@ def _conditions(pipeline: LTX2InContextPipeline, known: Mapping[int, Picture], f
     beginning = (beginning - 1) // ratio * ratio + 1 if beginning else 0
     conditions: list[LTX2VideoCondition] = []
     if beginning:
-        video = np.stack([known[t] for t in range(beginning)])
-        conditions.append(LTX2VideoCondition(frames=control.laid_in(video, fit), index=0, crf=0))
+        # One by one: anchors may have another size than the pictures of the window before.
+        video = np.concatenate([control.laid_in(known[t][None], fit) for t in range(beginning)])
+        conditions.append(LTX2VideoCondition(frames=video, index=0, crf=0))
     for place in sorted(place for place in known if place >= beginning):
         frames = control.laid_in(known[place][None], fit)
         index: Any = (place - 1) / ratio + 1

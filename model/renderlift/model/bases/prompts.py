@@ -61,7 +61,7 @@ class PromptEncoder:
 
     def __init__(self, pipeline: object) -> None:
         self._pipeline = cast(Any, pipeline)
-        self._encoded: dict[tuple[str, str, bool], tuple[Tensor | None, ...]] = {}  # the oldest first
+        self._encoded: dict[tuple[str, str, bool, str], tuple[Tensor | None, ...]] = {}  # the oldest first
 
     @property
     def reads_text(self) -> bool:
@@ -69,7 +69,8 @@ class PromptEncoder:
 
     def __call__(self, prompt: str, negative_prompt: str, guided: bool) -> tuple[Tensor | None, ...]:
         """What the pipeline's `encode_prompt` gives, from memory where it was asked lately."""
-        key = (prompt, negative_prompt, guided)
+        # Another render of the same base may have had to go to float32.
+        key = (prompt, negative_prompt, guided, str(self._pipeline.text_encoder.dtype))
         encoded = self._encoded.pop(key, None)
         if encoded is None:
             while len(self._encoded) >= REMEMBERED:  # before the new one is made, which needs the room

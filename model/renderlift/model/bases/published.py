@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.model import presets
-from renderlift.model.bases.facts import LTX2, WAN, WAN_VACE, BaseFacts, facts_of
+from renderlift.model.bases.facts import COSMOS, LTX2, WAN, WAN_VACE, BaseFacts, facts_of
 from renderlift.model.presets import GIGABYTE, PRESETS, Preset, Weights
 
 
@@ -45,6 +45,11 @@ PUBLISHED = (
     _wan("Wan-AI/Wan2.2-TI2V-5B-Diffusers", WAN, 30, 3072, 5.000, vae=0.705),
     _wan("Wan-AI/Wan2.1-VACE-1.3B-diffusers", WAN_VACE, 30, 1536, 2.154),
     _wan("Wan-AI/Wan2.1-VACE-14B-diffusers", WAN_VACE, 40, 5120, 17.338),
+    Published(
+        "nvidia/Cosmos-Transfer2.5-2B",
+        COSMOS,
+        _weights(28, 2048, transformer=2.414, controlnet=0.471, text_encoder=8.292, vae=0.127),
+    ),
 )
 
 

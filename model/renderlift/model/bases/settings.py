@@ -33,4 +33,5 @@ class RenderSettings:
     controls: Mapping[str, float] = field(
         default_factory=lambda: {"edge": 1.0}
     )  # for bases that read them: weights
+    reference_images: tuple[Picture, ...] = ()  # what things look like, not where
     two_stages: bool = False  # paint at half the size, then upsample the latents and refine

@@ -5,7 +5,7 @@ as they are, masked "keep" (VACE, arXiv 2503.07598). So it works with no adapter
 anchors over the frames between them, which is how RealMaster makes its pairs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.errors import SetupError
 from renderlift.model import control
-from renderlift.model.bases.controls import control_video
+from renderlift.model.bases.controls import control_video, one_control
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
@@ -27,25 +27,15 @@ from renderlift.model.control import Fit
 Propagate = Callable[[Clip, Mapping[int, Picture]], Video]
 
 
-def painter(
-    pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSettings, pictures: Sequence[Picture] = ()
-) -> Paint:
+def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSettings) -> Paint:
     """The function that paints clips with this pipeline.
-
-    Args:
-        pictures: what things look like, not where: (H, W, 3) each, for VACE's reference images.
 
     Raises:
         SetupError: several controls.
     """
-    if len(settings.controls) != 1:
-        raise SetupError(
-            f"{facts.title} takes one control, not {' and '.join(settings.controls)}",
-            fix="Name one, such as edge or depth.",
-        )
-    ((control_name, weight),) = settings.controls.items()
+    control_name, weight = one_control(settings.controls, facts)
     encoder = PromptEncoder(pipeline)
-    shown = [PIL.Image.fromarray(picture) for picture in pictures] or None
+    shown = [PIL.Image.fromarray(picture) for picture in settings.reference_images] or None
 
     def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
