@@ -114,8 +114,8 @@ def adapter_file(adapter: Path) -> Path:
     reason = f"it holds {len(found)} safetensors files" if found else f"it has no {FILE_NAME}"
     raise SetupError(
         f"no adapter at {adapter}: {reason}",
-        fix="Name a .safetensors file or a folder that holds an IC-LoRA, or leave --adapter out to use the "
-        "embedded one.",
+        fix="Name a .safetensors file or a folder that holds an IC-LoRA. Without --adapter, the embedded base has "
+        "its own, and others have none.",
     )
 
 

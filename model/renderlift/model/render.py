@@ -5,6 +5,7 @@ seeded noise, and what it goes on from is part of the clip, so a resumed job rep
 neighbouring clips agree where they overlap.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,12 @@ from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
-from renderlift.model.bases.adapters import distil
+from renderlift.model.bases.adapters import distil, fitting_facts
 from renderlift.model.bases.controls import controls_of, one_control
 from renderlift.model.bases.facts import BASES, COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
-from renderlift.model.bases.opening import open_painter, open_pipeline
+from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
 from renderlift.model.colour import look_of
 from renderlift.model.continuity import continuous
@@ -37,7 +38,9 @@ from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions, feathered, kept
 from renderlift.model.shared_base import shared
 from renderlift.model.steady import can_steady, finished_before, steadied
+from renderlift.model.steps import StepTeller
 
+_log = logging.getLogger(__name__)
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = "embedded"
 # Measured on held-out scenes: two steps at this area score as four at twice the area
@@ -114,11 +117,22 @@ def load(
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
+    # What can be refused is refused here: a large base takes minutes to load.
+    if two_stages:
+        check_stages(folder, facts)
+    if facts is EMBEDDED_FACTS and (prompt or negative_prompt):
+        raise SetupError(f"{facts.title} reads no words", fix="Leave the prompt out, or name another base.")
     known, looks = _anchors(anchors, facts), _reference_images(reference_images, facts)
     if facts is not COSMOS:
         one_control(controls, facts)
     fitting = choose_preset(preset, facts, folder, place)
     worn = _adapter_path(adapter, facts)
+    if worn:
+        fitting_facts(facts, worn)
+    elif "references" in facts.conditions and facts is not EMBEDDED_FACTS:
+        _log.warning(
+            "%s without an adapter: nobody has taught it what to do with the engine's picture", facts.title
+        )
     # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.
     alone = object() if fitting.offload or fitting.quantised else None
     shared_base = shared(
@@ -161,8 +175,11 @@ def load(
     locker = load_lock(lock_path(lock_weights)).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
 
+    steps_done = StepTeller()
+
     def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         with shared_base.wearing(worn, adapter_scale):
+            pipeline.progress_bar = steps_done
             return enduring(clip, known)
 
     frames = window or facts.window
@@ -195,6 +212,8 @@ def load(
 
     whole.remedies = enduring.remedies  # type: ignore[attr-defined]
     whole.anchors = frozenset(known)  # type: ignore[attr-defined]
+    if facts is not EMBEDDED_FACTS:  # which is done before a step is worth a word
+        whole.tell_steps = steps_done.listen  # type: ignore[attr-defined]
     # What the bridge cuts clips to, what holds their colours together, and what previews are made of.
     if frames:
         whole.clip_size = frames, overlap  # type: ignore[attr-defined]
@@ -369,7 +388,7 @@ def _reference_images(given: str | Sequence[Picture], facts: BaseFacts) -> tuple
 
 def _refuse_unless_taken(what: str, given: Sized, facts: BaseFacts) -> None:
     if given and what not in facts.conditions:
-        able = ", ".join(other.name for other in BASES if what in other.conditions)
+        able = ", ".join(other.title for other in BASES if what in other.conditions)
         raise SetupError(f"{facts.title} takes no {what}", fix=f"Use one of these bases: {able}.")
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from renderlift.bridge.clip import Clip, clip_size
+from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import presets
 from renderlift.model.render import load, load_base
@@ -130,3 +131,37 @@ def test_guidance_by_a_prompt_works_and_changes_the_picture(folder: Path, shot: 
     guided = load(base=str(folder), steps=2, guidance=4.0, device="cpu", dtype="float32", prompt="a car")(clip)
     reads_text = folder.name in ("ltx2", "wan", "wan_vace")
     assert np.array_equal(plain, guided) != reads_text
+
+
+@pytest.fixture
+def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", lambda *how, **more: pytest.fail("it was loaded"))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("ltx2", {"adapter": "nowhere"}),
+        ("ltx2_full", {"two_stages": True}),
+        ("wan", {"two_stages": True}),
+        ("wan", {"anchors": {0: np.zeros((8, 8, 3), np.uint8)}}),
+        ("cosmos", {"control": "edges"}),
+        ("wan_vace", {"reference_images": "nowhere"}),
+        ("wan_vace", {"preset": "tiny"}),
+        ("tiny_base", {"prompt": "a car"}),
+    ],
+)
+@pytest.mark.usefixtures("nothing_loads")
+def test_what_cannot_be_is_refused_before_a_base_is_loaded(
+    name: str, wrong: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(SetupError):
+        load(base=str(request.getfixturevalue(name)), device="cpu", **wrong)
+
+
+def test_every_base_tells_how_far_it_is_with_a_clip(folder: Path, shot: Shot) -> None:
+    told: list[tuple[int, int]] = []
+    render = load(base=str(folder), steps=3, guidance=1.0, device="cpu", dtype="float32")
+    render.tell_steps(lambda done, total: told.append((done, total)))  # type: ignore[attr-defined]
+    render(shot(5))
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]

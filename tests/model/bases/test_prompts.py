@@ -2,6 +2,7 @@ import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,6 +66,7 @@ class Reader:
     """Stands for a pipeline with a text encoder; notes what it reads, and which of the results are still held."""
 
     def __init__(self) -> None:
+        self.text_encoder = SimpleNamespace(dtype=torch.float32)
         self.read: list[str] = []
         self.results: list[weakref.ref[Tensor]] = []
 

@@ -19,7 +19,6 @@ from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES, STAGE_2_DISTI
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.errors import SetupError
 from renderlift.model import control
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder, prompts_for
@@ -48,19 +47,11 @@ def painter(
     """The function that paints clips with this pipeline.
 
     Args:
-        upsampler: an `LTX2LatentUpsamplerModel`, for two stages.
-
-    Raises:
-        SetupError: two stages with weights that are not distilled.
+        upsampler: an `LTX2LatentUpsamplerModel`, for two stages, which only distilled weights can.
     """
     encoder = PromptEncoder(pipeline)
     if facts.is_distilled:
         _take_levels_as_they_are(pipeline)
-    elif settings.two_stages:
-        raise SetupError(
-            "two stages need distilled weights, and these are not",
-            fix="Put the base's distilled LoRA (*distilled-lora*.safetensors) into its folder, or use one stage.",
-        )
     second = (
         LTX2LatentUpsamplePipeline(vae=pipeline.vae, latent_upsampler=cast(Any, upsampler))
         if settings.two_stages

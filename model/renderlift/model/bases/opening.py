@@ -68,19 +68,30 @@ def open_pipeline(
     return cast(DiffusionPipeline, pipeline)
 
 
-def open_upsampler(folder: Path, dtype: torch.dtype) -> object:
-    """The latent upsampler that lies in an LTX-2 folder.
+def check_stages(folder: Path, facts: BaseFacts) -> None:
+    """Refuse two stages where they cannot be.
 
     Raises:
-        SetupError: there is none.
+        SetupError: it is no LTX-2, its weights are not distilled, or its folder has no upsampler.
     """
-    from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
-
+    if facts.name != LTX2.name:
+        raise SetupError(f"{facts.title} paints in one stage", fix="Leave --two-stages out; it is for LTX-2.")
+    if not facts.is_distilled:
+        raise SetupError(
+            "two stages need distilled weights, and these are not",
+            fix="Put the base's distilled LoRA (*distilled-lora*.safetensors) into its folder, or use one stage.",
+        )
     if not (folder / UPSAMPLER / "config.json").is_file():
         raise SetupError(
             f"two stages need {folder / UPSAMPLER}, which is missing",
             fix="Download that folder of the base as well, or paint in one stage.",
         )
+
+
+def open_upsampler(folder: Path, dtype: torch.dtype) -> object:
+    """The latent upsampler that lies in an LTX-2 folder."""
+    from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
+
     return LTX2LatentUpsamplerModel.from_pretrained(str(folder / UPSAMPLER), dtype=dtype, use_safetensors=True)
 
 

@@ -95,7 +95,7 @@ def _denoised(
     for expert in (pipeline.transformer, pipeline.transformer_2):
         if expert is not None:
             cast(Any, expert)._reset_stateful_cache()  # or it would begin with what it cached of the clip before
-    with torch.no_grad():
+    with torch.no_grad(), cast(Any, pipeline).progress_bar(total=len(scheduler.timesteps)) as progress:
         for timestep in scheduler.timesteps:
             if beginning is not None:
                 latents[:, :, :known] = beginning
@@ -103,6 +103,7 @@ def _denoised(
             sigma = (timestep / TIMESTEPS).view(1).float()
             predicted = _guided(transformer, latents, sigma, shown, text, settings, known)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
+            progress.update()
     if beginning is not None:
         latents[:, :, :known] = beginning
     return latents
