@@ -11,6 +11,7 @@ os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
 
 import diffusers
 import torch
+import transformers
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging
 
@@ -52,7 +53,8 @@ def open_pipeline(
     exact_decoder = facts.name in (WAN.name, WAN_VACE.name)
     precision = {"default": dtype, "vae": torch.float32} if exact_decoder else dtype
     pipeline_class = getattr(diffusers, facts.loads_as)
-    logging.disable_progress_bar()  # the caller shows how far it is
+    for library in (logging, transformers.utils.logging):
+        library.disable_progress_bar()  # the caller shows how far it is
     try:
         pipeline = pipeline_class.from_pretrained(
             str(folder), dtype=precision, use_safetensors=True, local_files_only=True, **parts, **quantised
