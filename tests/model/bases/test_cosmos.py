@@ -1,5 +1,6 @@
 """Cosmos-Transfer: windows that go on from each other, controls with weights, a guardrail that sees."""
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,8 +9,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from diffusers import Cosmos2_5_TransferPipeline, CosmosControlNetModel
+from diffusers import Cosmos2_5_TransferPipeline, CosmosControlNetModel, CosmosTransformer3DModel
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from renderlift.bridge.clip import Clip, stack
 from renderlift.bridge.controls import CONTROLS
@@ -183,3 +188,67 @@ def test_the_guardrail_reads_the_prompt_though_the_pipeline_gets_it_encoded(
     monkeypatch.setattr(pipeline.safety_checker, "check_text_safety", lambda words: "harm" not in words)
     with pytest.raises(RenderError, match="guardrail"):
         painter(pipeline, COSMOS, RenderSettings(steps=1, prompt="harm"))(shot(5), {})
+
+
+@pytest.fixture
+def reading(cosmos: Path, tmp_path: Path) -> Path:
+    """A Cosmos that reads words, with the text encoder and the projections of the published one, tiny."""
+    folder = shutil.copytree(cosmos, tmp_path / "reading")
+    words = {"<pad>": 0, "<unk>": 1, "a": 2, "car": 3, "tree": 4, "user": 5, "system": 6}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        chat_template="{% for m in messages %}{{ m['role'] }} {{ m['content'][0]['text'] }} {% endfor %}",
+    ).save_pretrained(folder / "tokenizer")
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    seeing = {**sizes, "out_hidden_size": 16, "depth": 1, "num_heads": 2}
+    told = {
+        **sizes,
+        "vocab_size": 8,
+        "num_hidden_layers": 2,
+        "num_key_value_heads": 2,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 1e4},
+    }
+    torch.manual_seed(2)
+    config = Qwen2_5_VLConfig(text_config=told, vision_config=seeing)
+    Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder / "text_encoder")
+    for part, kind in (("transformer", CosmosTransformer3DModel), ("controlnet", CosmosControlNetModel)):
+        settings = kind.load_config(folder / part)
+        projected = {"use_crossattn_projection": True, "crossattn_proj_in_channels": 32}
+        projected |= {"encoder_hidden_states_channels": settings["text_embed_dim"]}
+        shutil.rmtree(folder / part)
+        kind.from_config({**settings, **projected}).save_pretrained(folder / part)
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {"text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"]}
+    index |= {"tokenizer": ["transformers", "PreTrainedTokenizerFast"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_words_reach_the_picture_and_are_read_once(
+    reading: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    encode = Cosmos2_5_TransferPipeline._get_prompt_embeds
+
+    def noted(self: Any, prompt: Any, **how: Any) -> Any:
+        read.append(prompt[0] if isinstance(prompt, list) else prompt)
+        return encode(self, prompt, **how)
+
+    monkeypatch.setattr(Cosmos2_5_TransferPipeline, "_get_prompt_embeds", noted)
+
+    def video(prompt: str, guidance: float) -> np.ndarray:
+        render = load(
+            base=str(reading), prompt=prompt, negative_prompt="tree", guidance=guidance, steps=2, device="cpu"
+        )
+        return np.stack([render(shot(3)), render(shot(3))])
+
+    car = video("a car", 1.0)
+    assert np.array_equal(car[0], car[1])
+    assert read == ["a car"]
+    assert not np.array_equal(video("a tree", 1.0), car)
+    assert not np.array_equal(video("a car", 3.0), car)
+    assert read[1:] == ["a tree", "a car", "tree"]
