@@ -25,8 +25,8 @@ _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 def write(adapter: Path, path: Path) -> None:
     """Write the adapter in the file `adapter`, as `lora.save` made it, to `path` in the other spelling.
 
-    Alphas are worked into the factors: ComfyUI would read one beside each layer, ltx-trainer reads none, and a
-    file that names none means alpha = rank to both.
+    Alphas are worked into the factors: ComfyUI would read one beside each layer, but diffusers refuses those for
+    LTX-2, and a file that names none means alpha = rank to every reader.
     """
     alpha = plain_alpha(adapter)
     weights = {}
