@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from renderlift.bridge import options
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.options import LOSSY, Base, Debug, Device, Json, Length, Overlap, RayAddress, Size, telling
 from renderlift.bridge.renderer_options import OWN, RendererOptions, as_words, takes_renderer_options
 
@@ -145,6 +146,9 @@ def train(
     minutes: Annotated[float | None, typer.Option(min=0.0, help="When to stop.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="When to stop, in steps.")] = None,
     base: Base = None,
+    control: Annotated[
+        str | None, typer.Option(help=f"What Wan VACE is shown: {', '.join(CONTROLS)}.", show_default="edge")
+    ] = None,
     held_out: Annotated[Path | None, typer.Option(help="Another dataset to measure on.", metavar="DATASET")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Where latents are kept; else in the dataset.", metavar="FOLDER")
@@ -190,6 +194,7 @@ def train(
             minutes=minutes,
             steps=steps,
             base=base,
+            control=control,
         )
         if not done:
             raise typer.Exit(options.INTERRUPTED)

@@ -20,7 +20,8 @@ from torch import nn
 
 from renderlift.bridge.errors import SetupError
 
-# A pattern, not suffixes: "to_q" alone would also hit the audio and cross-modal attentions.
+# A pattern, not suffixes: "to_q" alone would also hit the audio and cross-modal attentions. VACE's own blocks
+# (vace_blocks) stay as they are: in ComfyUI's spelling diffusers refuses them.
 TARGETS = (
     r"transformer_blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)"
     r"|transformer_blocks\.\d+\.ff\.net\.(0\.proj|2)"
@@ -46,6 +47,7 @@ class AdapterFacts:
     references: tuple[str, ...] = ("rgb",)  # in the order they are packed
     reference_downscale_factor: int = 1
     target: str = "photo"  # what it paints; a name of references.CHANNELS_OF
+    control: str = ""  # what steered its base, of bridge.controls.CONTROLS; empty = none, or it is not said
 
 
 def attach(
@@ -94,7 +96,7 @@ def save(
         "renderlift_base": facts.base,
         "renderlift_references": json.dumps(facts.references),
         "renderlift_target": facts.target,
-    }
+    } | ({"renderlift_control": facts.control} if facts.control else {})
     save_file(load_file(path), path, metadata=metadata)
 
 
@@ -144,6 +146,7 @@ def read_facts(adapter: Path) -> AdapterFacts:
         references=tuple(json.loads(metadata.get("renderlift_references", '["rgb"]'))),
         reference_downscale_factor=_number(path, metadata, *DOWNSCALE_SPELLINGS),
         target=metadata.get("renderlift_target", "photo"),
+        control=metadata.get("renderlift_control", ""),
     )
 
 

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video, stack
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
 from renderlift.model.bases.adapters import distil, fitting_facts
-from renderlift.model.bases.controls import controls_of, one_control
+from renderlift.model.bases.controls import USUAL, controls_of, one_control
 from renderlift.model.bases.facts import BASES, COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
@@ -32,7 +33,7 @@ from renderlift.model.continuity import continuous
 from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
-from renderlift.model.lora import AdapterFacts
+from renderlift.model.lora import AdapterFacts, read_facts
 from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions, feathered, kept
@@ -70,7 +71,7 @@ def load(
     negative_prompt: str = "",
     guidance: float = 0.0,
     reference_strength: float = 1.0,
-    control: str = "edge",
+    control: str = "",
     keep: Mapping[str, float] | None = None,
     anchors: str | Mapping[int, Picture] = "",
     reference_images: str | Sequence[Picture] = (),
@@ -100,7 +101,7 @@ def load(
         prompt, negative_prompt: for bases that have a text encoder; {scene} becomes what the id table names.
         reference_strength: how closely the clip is followed, 0..1.
         control: for bases that read a control video: one of `renderlift.bridge.controls.CONTROLS`; for
-            Cosmos also several, with weights: "edge=0.7,depth=0.3".
+            Cosmos also several, with weights: "edge=0.7,depth=0.3"; empty: as the adapter was trained, else edge.
         keep: classes or things to leave as the engine drew them, with how much of it (0..1).
         anchors: pictures that are known, by frame index, or a folder of them, NNNNNN.png.
         reference_images: what things look like, not where, (H, W, 3) each; or a picture or a folder of some.
@@ -111,7 +112,7 @@ def load(
     Raises:
         SetupError: weights, adapter, anchors, images, control or device are not there, or do not belong together.
     """
-    controls = controls_of(control)
+    asked = controls_of(control) if control else {}
     if steady is not None and not 0 <= steady <= 1:
         raise SetupError(f"steady = {steady} cannot be", fix="It is a share, from 0 (none) to 1.")
     place = pick_device(device)
@@ -123,8 +124,6 @@ def load(
     if facts is EMBEDDED_FACTS and (prompt or negative_prompt):
         raise SetupError(f"{facts.title} reads no words", fix="Leave the prompt out, or name another base.")
     known, looks = _anchors(anchors, facts), _reference_images(reference_images, facts)
-    if facts is not COSMOS:
-        one_control(controls, facts)
     fitting = choose_preset(preset, facts, folder, place)
     worn = _adapter_path(adapter, facts)
     if worn:
@@ -133,6 +132,12 @@ def load(
         _log.warning(
             "%s without an adapter: nobody has taught it what to do with the engine's picture", facts.title
         )
+    if asked and not set(asked) & set(CONTROLS) & set(facts.conditions):
+        takers = ", ".join(other.title for other in BASES if set(CONTROLS) & set(other.conditions))
+        raise SetupError(f"{facts.title} is not steered by {control}", fix=f"Leave --control out; {takers} read one.")
+    controls = _controls(asked, worn)
+    if facts is not COSMOS:
+        one_control(controls, facts)
     # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.
     alone = object() if fitting.offload or fitting.quantised else None
     shared_base = shared(
@@ -309,6 +314,17 @@ def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
     if name == "none":
         return None
     return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
+
+
+def _controls(asked: dict[str, float], adapter: Path | None) -> dict[str, float]:
+    """What steers the base, with weights: what the user asked for, else what the adapter was trained with."""
+    trained = read_facts(adapter).control if adapter else ""
+    if trained and asked and set(asked) != {trained}:
+        raise SetupError(
+            f"the adapter {adapter} was trained with the control {trained}, not {' and '.join(asked)}",
+            fix=f"Leave --control out, or use --control {trained}.",
+        )
+    return asked or controls_of(trained or USUAL)
 
 
 def lock_path(given: str) -> Path:

@@ -16,17 +16,12 @@ from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model.bases.adapters import LOW_NOISE_FILE
+from renderlift.model.bases.comfyui import original_name
 from renderlift.model.lora import FILE_NAME, read_facts
 from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
 RANK = 2
-# Our layer, ComfyUI's name of it.
-WAN_LAYERS = {
-    f"attn{n}.to_{ours}": f"{theirs}.{one}"
-    for n, theirs in ((1, "self_attn"), (2, "cross_attn"))
-    for ours, one in (("q", "q"), ("k", "k"), ("v", "v"), ("out.0", "o"))
-} | {"ffn.net.0.proj": "ffn.0", "ffn.net.2": "ffn.2"}
 
 
 def layers(pipeline: Any) -> dict[str, tuple[Tensor, Tensor]]:
@@ -47,13 +42,13 @@ def layers(pipeline: Any) -> dict[str, tuple[Tensor, Tensor]]:
     return found
 
 
-def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str, *, wan: bool) -> dict[str, Tensor]:
+def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for name, (down, up) in factors.items():
         if spelling == "diffusers":
             weights |= {f"transformer.{name}.lora_A.weight": down, f"transformer.{name}.lora_B.weight": up}
             continue
-        theirs = comfy_name(name) if wan else name
+        theirs = original_name(name)
         if spelling in ("comfy", "comfy with alphas"):
             has_alphas = spelling != "comfy"
             weights |= {f"diffusion_model.{theirs}.alpha": torch.tensor(RANK / 2)} if has_alphas else {}
@@ -69,11 +64,6 @@ def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str, *, wan: bo
     return {key: value.contiguous() for key, value in weights.items()}
 
 
-def comfy_name(name: str) -> str:
-    _, number, layer = name.split(".", 2)
-    return f"blocks.{number}.{WAN_LAYERS[layer]}"
-
-
 def video(folder: Path, adapter: Path | str, clip: Clip) -> Video:
     return load(base=str(folder), adapter=str(adapter), steps=1, guidance=1.0, device="cpu", dtype="float32")(clip)
 
@@ -87,7 +77,7 @@ def test_every_spelling_of_one_adapter_gives_the_same_picture(
     made = {}
     for spelling in ("diffusers", "comfy", "comfy with alphas", "kohya"):
         path = tmp_path / f"{spelling}.safetensors"
-        save_file(spelled(factors, spelling, wan=base == "wan"), path)
+        save_file(spelled(factors, spelling), path)
         made[spelling] = video(folder, path, clip).astype(int)
     assert abs(made["diffusers"] - video(folder, "none", clip)).mean() > 0.3
     assert all(abs(made["diffusers"] - other).max() <= 1 for other in made.values())
@@ -100,7 +90,7 @@ def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
     folder: Path = request.getfixturevalue(base)
     factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
     gentle = {name: (down / 8, up) for name, (down, up) in factors.items()}
-    save_file(spelled(gentle, "diffusers", wan=base != "ltx2"), tmp_path / FILE_NAME)
+    save_file(spelled(gentle, "diffusers"), tmp_path / FILE_NAME)
     settings: dict[str, Any] = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
 
     def painted(adapter: str, scale: float = 1.0) -> np.ndarray:
@@ -114,7 +104,7 @@ def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
 
 def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: Path) -> None:
     factors, clip = layers(load_base(str(wan_a14b), torch.float32)), shot(5)
-    save_file(spelled(factors, "diffusers", wan=True), tmp_path / FILE_NAME)
+    save_file(spelled(factors, "diffusers"), tmp_path / FILE_NAME)
 
     def painted() -> Video:
         settings = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
@@ -122,7 +112,7 @@ def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: P
 
     shared = painted()
     silent = {name: (down, up * 0) for name, (down, up) in factors.items()}
-    save_file(spelled(silent, "diffusers", wan=True), tmp_path / LOW_NOISE_FILE)
+    save_file(spelled(silent, "diffusers"), tmp_path / LOW_NOISE_FILE)
     assert not np.array_equal(shared, painted())
 
 
@@ -149,8 +139,8 @@ def test_references_at_another_rate_are_refused(tmp_path: Path) -> None:
 
 def test_a_dora_is_refused_rather_than_read_by_half(wan: Path, tmp_path: Path) -> None:
     factors = layers(load_base(str(wan), torch.float32))
-    magnitudes = {f"diffusion_model.{comfy_name(name)}.dora_scale": torch.ones(1) for name in factors}
-    save_file(spelled(factors, "comfy", wan=True) | magnitudes, tmp_path / FILE_NAME)
+    magnitudes = {f"diffusion_model.{original_name(name)}.dora_scale": torch.ones(1) for name in factors}
+    save_file(spelled(factors, "comfy") | magnitudes, tmp_path / FILE_NAME)
     with pytest.raises(SetupError, match="DoRA"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
@@ -166,9 +156,7 @@ def test_an_adapter_whose_references_the_recording_lacks_paints_nothing_from_not
 ) -> None:
     factors = layers(load_base(str(wan), torch.float32))
     names = json.dumps(["normal", "material"])
-    save_file(
-        spelled(factors, "diffusers", wan=True), tmp_path / FILE_NAME, metadata={"renderlift_references": names}
-    )
+    save_file(spelled(factors, "diffusers"), tmp_path / FILE_NAME, metadata={"renderlift_references": names})
     clip = shot(1)
     render = load(base=str(wan), adapter=str(tmp_path), steps=1, guidance=1.0, device="cpu", dtype="float32")
     assert len(render(clip)) == 1  # one of the two is enough
@@ -182,15 +170,20 @@ def test_a_file_that_is_no_safetensors_names_itself(tmp_path: Path) -> None:
         read_facts(tmp_path)
 
 
-def test_an_adapter_of_another_base_is_refused_by_its_name(wan: Path, tmp_path: Path) -> None:
-    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_base": "ltx2"})
-    with pytest.raises(SetupError, match=r"trained on ltx2, and this base is wan"):
-        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+@pytest.mark.parametrize(
+    ("base", "trained_on"), [("wan", "ltx2"), ("wan", "wan-vace"), ("wan_vace", "wan"), ("ltx2", "wan-vace")]
+)
+def test_an_adapter_of_another_base_is_refused_by_its_name(
+    base: str, trained_on: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_base": trained_on})
+    with pytest.raises(SetupError, match=f"trained on {trained_on}, and this base is {base.replace('_', '-')} "):
+        load(base=str(request.getfixturevalue(base)), adapter=str(tmp_path), device="cpu")
 
 
 def test_an_adapter_without_a_name_is_refused_by_its_layers(wan: Path, ltx2: Path, tmp_path: Path) -> None:
     factors = layers(load_base(str(ltx2), torch.float32))
-    save_file(spelled(factors, "diffusers", wan=False), tmp_path / FILE_NAME)
+    save_file(spelled(factors, "diffusers"), tmp_path / FILE_NAME)
     with pytest.raises(SetupError, match="does not fit this base"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
@@ -198,7 +191,7 @@ def test_an_adapter_without_a_name_is_refused_by_its_layers(wan: Path, ltx2: Pat
 def test_an_adapter_of_another_size_is_refused(ltx2: Path, tmp_path: Path) -> None:
     factors = {name: (down[:, :5], up) for name, (down, up) in layers(load_base(str(ltx2), torch.float32)).items()}
     for spelling in ("diffusers", "kohya"):
-        save_file(spelled(factors, spelling, wan=False), tmp_path / FILE_NAME)
+        save_file(spelled(factors, spelling), tmp_path / FILE_NAME)
         with pytest.raises(SetupError, match="does not fit this base"):
             load(base=str(ltx2), adapter=str(tmp_path), device="cpu")
 

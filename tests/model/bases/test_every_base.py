@@ -146,6 +146,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
         ("wan", {"two_stages": True}),
         ("wan", {"anchors": {0: np.zeros((8, 8, 3), np.uint8)}}),
         ("cosmos", {"control": "edges"}),
+        ("ltx2", {"control": "edge"}),
         ("wan_vace", {"reference_images": "nowhere"}),
         ("wan_vace", {"preset": "tiny"}),
         ("tiny_base", {"prompt": "a car"}),

@@ -114,7 +114,7 @@ def test_int8_weights_paint_nearly_what_whole_ones_do(
 
 
 @pytest.mark.parametrize("memory", ["full", "low"])
-@pytest.mark.parametrize("name", ["tiny_base", "ltx2", "wan", "wan_a14b"])
+@pytest.mark.parametrize("name", ["tiny_base", "ltx2", "wan", "wan_a14b", "wan_vace"])
 def test_an_adapter_trained_there_changes_what_is_painted(
     name: str, memory: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

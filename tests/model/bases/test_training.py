@@ -1,5 +1,8 @@
-"""`renderlift train` on every base that takes adapters: ten steps, resumed, saved, the same picture elsewhere."""
+"""`renderlift train` on every base that takes adapters: ten steps, resumed, saved, the same picture elsewhere.
 
+What is VACE's own stands in test_training_vace.py."""
+
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control, lora
+from renderlift.model.bases import comfyui
 from renderlift.model.bases.adapters import LOW_NOISE_FILE
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
@@ -31,7 +35,8 @@ from renderlift.model.training.run import train
 from renderlift.model.training.talk import Silence
 
 Shot = Callable[..., Clip]
-BASES = ("tiny_base", "ltx2", "wan", "wan_a14b", "wan_5b")
+BASES = ("tiny_base", "ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b")
+TWO_EXPERTS = ("wan_a14b", "wan_vace_a14b")
 STEPS = 10
 RECIPE = """
 frames = 5
@@ -111,6 +116,10 @@ def painted_by(bench: Bench, base: Path, clip: Clip) -> np.ndarray:
     pipeline: Any = load_base(str(base), torch.float32)
     for part, denoiser in bench.denoisers.items():
         setattr(pipeline, part, denoiser)
+    return painted_with(pipeline, base, clip)
+
+
+def painted_with(pipeline: Any, base: Path, clip: Clip) -> np.ndarray:
     facts = facts_of(base)
     with torch.inference_mode():
         settings = RenderSettings(steps=4, working_pixels=facts.pixels)
@@ -134,10 +143,14 @@ def test_ten_steps_give_an_adapter_that_paints_the_same_elsewhere(
     subprocess.run([sys.executable, "-c", ELSEWHERE, *arguments], check=True)
     elsewhere = np.load(tmp_path / "elsewhere.npy")
     plain = painted_by(Bench(**{**vars(benches[0]), "denoisers": {}}), base, clip)
-    assert np.array_equal(here, elsewhere)
+    apart = abs(here.astype(int) - elsewhere)
+    # Weights that the library maps from their file do not begin at multiples of 64 bytes, as trained ones do, and
+    # some of VACE's sums then round the other way.
+    assert apart.max() <= (1 if "vace" in base.name else 0)
+    assert (apart > 0).mean() < 1e-3
     assert not np.array_equal(here, plain)
-    every = {path.name for path in output.glob("*.safetensors")}
-    assert every == ({lora.FILE_NAME, LOW_NOISE_FILE} if base.name == "wan_a14b" else {lora.FILE_NAME})
+    every = {path.name for path in output.glob("pytorch*.safetensors")}
+    assert every == ({lora.FILE_NAME, LOW_NOISE_FILE} if base.name in TWO_EXPERTS else {lora.FILE_NAME})
     assert all(learned(output / name) for name in every)
 
 
@@ -168,6 +181,34 @@ def test_the_file_loads_by_the_library_alone(
     loaded = {name: p for name, p in pipeline.transformer.named_parameters() if "lora_" in name}
     saved = load_file(tmp_path / "adapter" / lora.FILE_NAME)
     assert len(loaded) == len(saved)
+
+
+@pytest.mark.parametrize("name", ["ltx2", "wan", "wan_a14b", "wan_vace"])
+def test_the_copy_for_comfyui_loads_by_the_librarys_converter_and_paints_the_same(
+    name: str, dataset: Path, given: dict[str, Any], shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    output, clip = tmp_path / "adapter", shot(5, 32, 64)
+    train(output, dataset, base=str(folder), **given)
+    as_painted: dict[str, Any] = {"steps": 4, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    ours = load(base=str(folder), adapter=str(output), **as_painted)(clip).astype(int)
+    pipeline: Any = load_base(str(folder), torch.float32)
+    copies = comfyui.EXPERTS if name in TWO_EXPERTS else (comfyui.FILE_NAME,)
+    assert {path.name for path in output.glob("comfyui*")} == set(copies)
+    for copy, where in zip(copies, ({}, {"load_into_transformer_2": True}), strict=False):
+        assert all(re.match(r"diffusion_model\..+\.lora_[AB]\.weight", key) for key in load_file(output / copy))
+        pipeline.load_lora_weights(str(output), weight_name=copy, adapter_name="copy", **where)
+    theirs = painted_with(pipeline, folder, clip)
+    assert abs(theirs - ours).max() <= 1
+    assert abs(theirs - painted_with(load_base(str(folder), torch.float32), folder, clip)).max() > 1
+    assert lora.adapter_file(output).name == lora.FILE_NAME
+
+
+def test_the_embedded_base_needs_no_copy(
+    tiny_base: Path, dataset: Path, given: dict[str, Any], tmp_path: Path
+) -> None:
+    train(tmp_path / "adapter", dataset, base=str(tiny_base), **given)
+    assert not list((tmp_path / "adapter").glob("comfyui*"))
 
 
 def test_a_trained_adapter_is_measured_on_held_out_scenes(
@@ -233,12 +274,11 @@ def test_the_variants_of_a_base_are_taught_as_it_is(name: str, like: str, reques
     assert variant is base
 
 
-@pytest.mark.parametrize(("name", "said"), [("cosmos", "takes no adapters"), ("wan_vace", "control video")])
 def test_a_base_that_cannot_be_taught_is_refused(
-    name: str, said: str, dataset: Path, given: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+    cosmos: Path, dataset: Path, given: dict[str, Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(SetupError, match=said):
-        train(tmp_path / "out", dataset, base=str(request.getfixturevalue(name)), **given)
+    with pytest.raises(SetupError, match="takes no adapters"):
+        train(tmp_path / "out", dataset, base=str(cosmos), **given)
 
 
 def test_words_are_read_once_for_all_trainings(
@@ -263,7 +303,7 @@ def test_a_scene_is_told_its_caption_else_the_prompt_else_what_the_engine_names(
     assert text.prompt_of(dataset / "000000", training.Recipe(prompt="at dusk")) == "at dusk"
 
 
-@pytest.mark.parametrize("name", ["ltx2", "wan_a14b"])
+@pytest.mark.parametrize("name", ["ltx2", "wan_a14b", "wan_vace_a14b"])
 def test_little_memory_trains_the_same_kind_of_adapter(
     name: str, dataset: Path, given: dict[str, Any], shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -277,7 +317,7 @@ def test_little_memory_trains_the_same_kind_of_adapter(
     asked: dict[str, Any] = {"steps": 4, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
     videos = [load(base=str(folder), adapter=adapter, **asked)(clip) for adapter in (str(tmp_path / "low"), "none")]
     assert not np.array_equal(*videos)
-    assert all(learned(expert) for expert in tmp_path.glob("low/*.safetensors"))
+    assert all(learned(expert) for expert in tmp_path.glob("low/pytorch*.safetensors"))
 
 
 @pytest.mark.parametrize(("expert", "low", "high"), [(0, 0.875, 1.0), (1, 0.0, 0.875)])

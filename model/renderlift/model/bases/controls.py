@@ -5,7 +5,7 @@ hold), so the same surface looks the same in every window.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import cv2
 import numpy as np
@@ -18,6 +18,15 @@ from renderlift.bridge.frame import Array, Channel
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.control import nearness, resize
 
+# What each is made from: of several channels, whatever is there.
+CHANNELS_OF = {
+    "edge": (Channel.RGB, Channel.INSTANCE_ID, Channel.DEPTH, Channel.NORMAL),
+    "depth": (Channel.DEPTH,),
+    "seg": (Channel.CLASS_ID, Channel.INSTANCE_ID),
+    "blur": (Channel.RGB,),
+    "rgb": (Channel.RGB,),
+}
+USUAL = "edge"  # where neither user nor adapter says which
 Differ = Callable[[Array, Array], NDArray[np.bool_]]
 DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
 NEAREST_M = 1e-3  # an engine's near plane lies beyond
@@ -70,6 +79,11 @@ def check_control(name: str) -> None:
     """
     if name not in CONTROLS:
         raise SetupError(f"there is no control {name!r}", fix=f"Use one of {', '.join(CONTROLS)}.")
+
+
+def can_make(name: str, channels: Container[Channel]) -> bool:
+    """Whether these channels are enough for the control `name`."""
+    return any(channel in channels for channel in CHANNELS_OF[name])
 
 
 def control_video(name: str, clip: Clip, height: int, width: int) -> Video:

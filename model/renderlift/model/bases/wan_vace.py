@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import PIL.Image
 import torch
-from diffusers import WanVACEPipeline
+from diffusers import WanVACEPipeline, WanVACETransformer3DModel
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Video
@@ -23,6 +23,7 @@ from renderlift.model.bases.prompts import PromptEncoder
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
 from renderlift.model.bases.wan import size_multiple, text_of
 from renderlift.model.control import Fit
+from renderlift.model.packing import TIMESTEPS
 
 Propagate = Callable[[Clip, Mapping[int, Picture]], Video]
 
@@ -92,14 +93,56 @@ def control_and_mask(
 
     Both (frames, padded height, padded width, 3) uint8.
     """
-    plain = control_video(name, clip, fit.height, fit.width)
-    if name == "edge":
-        # VACE was trained on dark lines on white. Light lines on black it takes for a picture to be kept
-        # (its authors: github.com/ali-vilab/VACE/issues/100).
-        plain = 255 - plain
+    plain = shown_control(name, clip, fit.height, fit.width)
     video = control.lengthened(control.laid_in(plain, fit), frames).copy()
     mask = np.full_like(video, 255)
     for place, picture in known.items():
         video[place] = control.laid_in(picture[None], fit)[0]
         mask[place] = 0
     return video, mask
+
+
+def shown_control(name: str, clip: Clip, height: int, width: int) -> Video:
+    """A control as VACE was trained on it: (T, height, width, 3) uint8.
+
+    Raises:
+        ChannelError: the clip lacks what it is made from.
+    """
+    plain = control_video(name, clip, height, width)
+    # VACE was trained on dark lines on white. Light lines on black it takes for a picture to be kept
+    # (its authors: github.com/ali-vilab/VACE/issues/100).
+    return 255 - plain if name == "edge" else plain
+
+
+def velocity(
+    transformer: WanVACETransformer3DModel,
+    noisy: Tensor,
+    sigma: Tensor,
+    shown: Tensor,
+    blank: Tensor,
+    text: Tensor,
+) -> Tensor:
+    """The transformer's velocity (noise minus clean), steered at full strength, with no picture known.
+
+    What it is shown is what `WanVACEPipeline` makes of a video whose mask says "paint" everywhere.
+
+    Args:
+        noisy: latents (B, C, t, h, w) at noise level `sigma`.
+        sigma: (B,), in [0, 1].
+        shown: latents (B, C, t, h, w) of the control video.
+        blank: those of a video of mid-grey, which stands where pictures would be known.
+        text: (B, tokens, C).
+
+    Returns:
+        (B, C, t, h, w).
+    """
+    masks = int(cast(Any, transformer).config.vace_in_channels) - 2 * shown.shape[1]
+    paint = torch.ones_like(shown[:, :1]).expand(-1, masks, -1, -1, -1)
+    predicted = transformer(
+        hidden_states=noisy,
+        timestep=cast(Any, sigma * TIMESTEPS),
+        encoder_hidden_states=text,
+        control_hidden_states=torch.cat([blank, shown, paint], 1),
+        return_dict=False,
+    )[0]
+    return cast(Tensor, predicted)

@@ -1,6 +1,7 @@
 """Train an IC-LoRA on a base: latents first, then words, then the adapter, so that no two large parts meet."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from renderlift.bridge.clip import Video
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import EMBEDDED, BaseFacts
+from renderlift.model.bases.controls import USUAL
+from renderlift.model.bases.facts import EMBEDDED, WAN_VACE, BaseFacts
 from renderlift.model.control import resize
 from renderlift.model.device import pick_dtype
 from renderlift.model.render import find_base
@@ -36,6 +38,29 @@ from renderlift.model.training.team import in_turn
 from renderlift.model.training.text import Texts, encode_texts
 
 WEIGHED = 3  # clips that latent channels are weighed on
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with what follows from its base: VACE is shown a control in the place of references.
+
+    Raises:
+        SetupError: no such base, or one that does not read what the recipe shows.
+    """
+    facts = find_base(recipe.base)[1]
+    kind_of(facts)
+    if facts.name != WAN_VACE.name:
+        if recipe.control:
+            raise SetupError(
+                f"control = {recipe.control!r}, and {facts.title} reads references, not a control",
+                fix="Leave control out, or train on a Wan VACE.",
+            )
+        return recipe
+    if recipe.references not in ((), ("rgb",)):  # those of a lift, which nobody had to write
+        raise SetupError(
+            f"{facts.title} reads a control video, and no references such as {', '.join(recipe.references)}",
+            fix='Train the task lift on it, with control = "depth" for instance; or use LTX-2 or Wan.',
+        )
+    return replace(recipe, references=(), control=recipe.control or USUAL)
 
 
 def open_adapter(recipe: Recipe, device: torch.device) -> Work:
@@ -72,10 +97,11 @@ def train_adapter(stage: Stage, base: tuple[Path, BaseFacts], kind: InContext, d
     latents, shown = stage.encode(autoencoder, kind.encode)
     if stage.stop():
         return NOT_BEGUN
+    constants = kind.constants(autoencoder, (recipe.frames, stage.sizes.height, stage.sizes.width))
     if stage.memory == "low":
         autoencoder.to("cpu")
     texts = _texts(stage, base, kind, dtype)
-    bench = open_bench(base[0], kind, recipe, autoencoder, place, stage.memory)
+    bench = open_bench(base[0], kind, recipe, autoencoder, place, stage.memory, constants)
     levels = levels_of(bench, recipe, latents.clip(0)[recipe.target])
 
     def show(step: int) -> None:
@@ -118,7 +144,9 @@ def adapter_loss(
     def loss(step: int) -> Tensor:
         numbers = torch.randint(0, len(latents), (count,)).tolist()
         batch = latents.batch(numbers, bench.device)
-        shown = drop_references([n for n in recipe.references if n in batch], recipe.reference_dropout)
+        # Renderers may lack a reference, but never go without a control.
+        dropout = 0.0 if recipe.control else recipe.reference_dropout
+        shown = drop_references([n for n in recipe.shown if n in batch], dropout)
         expert = expert_of_step(step, shares)
         sigma = levels.draw(count, bench.levels_of(expert))
         return flow_loss(
@@ -166,7 +194,7 @@ def _strip_row(
     batch = shown.batch([number], bench.device)
     words = texts.of(shown.scenes([number]), bench.device)
     target = batch[recipe.target]
-    names = [name for name in recipe.references if name in batch]
+    names = [name for name in recipe.shown if name in batch]
     painted = sample(
         lambda level: bench.velocity(bench.expert_at(level), words),
         levels.sampled,

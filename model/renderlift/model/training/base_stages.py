@@ -151,7 +151,7 @@ def train_transformer(stage: Stage, pipeline: LTX2InContextPipeline) -> Outcome:
         references = [batch[name] for name in shown if name in batch]
         sigma = levels.draw(recipe.batch)
         context = empty_context(pipeline)
-        velocity = ltx2_velocity(transformer, {"video": context.video, "audio": context.audio})
+        velocity = ltx2_velocity(transformer, {"video": context.video, "audio": context.audio}, {})
         return flow_loss(velocity, batch[wanted], references, sigma, weights=weights)
 
     fitted = stage.fit(nn.ModuleDict({"transformer": transformer, "connectors": pipeline.connectors}), loss)

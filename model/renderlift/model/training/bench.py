@@ -7,7 +7,7 @@ trains the one that its noise levels belong to.
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from renderlift.model import lora
+from renderlift.model.bases import comfyui
 from renderlift.model.bases.adapters import LOW_NOISE_FILE
-from renderlift.model.bases.facts import BaseFacts, has_part
+from renderlift.model.bases.facts import EMBEDDED, BaseFacts, has_part
 from renderlift.model.presets import is_quantisable
 from renderlift.model.training.flow import NoiseLevels, Velocity
-from renderlift.model.training.in_context import InContext
+from renderlift.model.training.in_context import Constants, InContext
 from renderlift.model.training.parts import load_part, setting
 from renderlift.model.training.plan import Counts, Memory
 from renderlift.model.training.recipe import Recipe
@@ -42,6 +43,7 @@ class Bench:
     device: torch.device
     bfloat16: bool
     saves_memory: bool
+    constants: Constants = field(default_factory=dict[str, Tensor])
 
     @property
     def module(self) -> nn.Module:
@@ -65,7 +67,7 @@ class Bench:
                 if number != expert:
                     _move_frozen(denoiser, torch.device("cpu"))
             _move_frozen(every[expert], self.device)
-        return self.kind.velocity(every[expert], words)
+        return self.kind.velocity(every[expert], words, self.constants)
 
     def decode(self, latents: Tensor) -> Any:
         """(1, C, t, h, w) to (T, H, W, 3) uint8.
@@ -103,12 +105,14 @@ def open_bench(
     autoencoder: Any,
     place: tuple[torch.device, torch.dtype],
     memory: Memory = "full",
+    constants: Constants | None = None,
 ) -> Bench:
     """Load the denoisers and put a trainable adapter on each.
 
     Args:
         autoencoder: with its weights, wherever it is.
         place: where to train, and in what.
+        constants: what `kind.constants` gave for the clips that it will see.
     """
     device, dtype = place
     floors = denoisers_of(folder)
@@ -124,7 +128,15 @@ def open_bench(
         _attach(denoiser, recipe, device, checkpointing=recipe.gradient_checkpointing or low)
     scheduler = load_part(folder, "scheduler")
     return Bench(
-        kind, autoencoder, denoisers, tuple(floors.values()), scheduler, device, dtype == torch.bfloat16, low
+        kind,
+        autoencoder,
+        denoisers,
+        tuple(floors.values()),
+        scheduler,
+        device,
+        dtype == torch.bfloat16,
+        low,
+        constants or {},
     )
 
 
@@ -154,13 +166,22 @@ def expert_of_step(step: int, shares: Sequence[float]) -> int:
 
 
 def save_adapter(bench: Bench, folder: Path, recipe: Recipe, base: BaseFacts) -> Path:
-    """Write the adapter as `lora.save` does, one file per expert, each all at once; gives the first one's path."""
-    facts = lora.AdapterFacts(recipe.task, base.name, recipe.references, recipe.reference_downscale, recipe.target)
+    """Write the adapter as `lora.save` does, one file per expert, each all at once; gives the first one's path.
+
+    Beside it goes a copy for ComfyUI and ltx-trainer, which do not know the embedded base.
+    """
+    facts = lora.AdapterFacts(
+        recipe.task, base.name, recipe.references, recipe.reference_downscale, recipe.target, recipe.control
+    )
     new = folder / "training" / "new"
-    for denoiser, name in zip(bench.denoisers.values(), FILES, strict=False):
+    copies = comfyui.EXPERTS if len(bench.denoisers) > 1 else (comfyui.FILE_NAME,)
+    for denoiser, name, copy in zip(bench.denoisers.values(), FILES, copies, strict=False):
         lora.save(denoiser, new, facts, name=ADAPTER, file_name=name)
-        (new / name).chmod(0o644)  # safetensors writes for the owner alone
-        (new / name).replace(folder / name)
+        if base.name != EMBEDDED.name:
+            comfyui.write(new / name, new / copy)
+    for path in new.iterdir():
+        path.chmod(0o644)  # safetensors writes for the owner alone
+        path.replace(folder / path.name)
     shutil.rmtree(new)
     return folder / lora.FILE_NAME
 

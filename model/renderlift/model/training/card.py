@@ -81,7 +81,7 @@ def _what(name: str, recipe: Recipe) -> str:
             base = "" if recipe.base == "embedded" else f" --base {recipe.base}"
             return (
                 f"An IC-LoRA of rank {recipe.rank} for the base `{recipe.base}`: it sees "
-                f"{_list(recipe.references)} of a clip and paints {recipe.target}.\n\n"
+                f"{_list(recipe.shown)} of a clip and paints {recipe.target}.\n\n"
                 f"```bash\nrenderlift enhance RECORDING -o lifted.mp4 --adapter {name}{base}\n```"
             )
 

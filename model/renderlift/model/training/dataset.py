@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from renderlift.bridge.clip import Video
+from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.errors import RecordingError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.bridge.record import summarize
@@ -16,8 +16,9 @@ from renderlift.model.pairs import Pair, Part, pair_folders, read_pair
 from renderlift.model.pairs.dataset import LONGEST_CLIP
 from renderlift.model.pairs.video_pairs import NAME as POINTER
 from renderlift.model.pairs.video_pairs import read_pointer
-from renderlift.model.references import CHANNELS_OF, PHOTO, can_show, picture
-from renderlift.model.training.recipe import Recipe
+from renderlift.model.references import PHOTO
+from renderlift.model.training.pictures import can_show, channels_of, picture
+from renderlift.model.training.recipe import CONTROL, Recipe
 
 SMALLEST_CROP = 0.6  # share of the sides; smaller ones show too few of the things a scene is made of
 
@@ -125,18 +126,21 @@ def cut(
         mirrored = rng.random() < 0.5
         channels = {c: _mirror(c, a[:, rows, columns], mirrored) for c, a in channels.items()}
         truth = _mirror(Channel.RGB, truth[:, rows, columns], mirrored) if truth is not None else None
+    clip = Clip(pair.clip.frames[places.start : places.stop], channels)
     shown = {
-        name: truth if name == PHOTO else picture(name, channels)
-        for name in sizes
-        if name == PHOTO or can_show(name, channels)
+        name: picture(name, clip, *size)
+        for name, size in sizes.items()
+        if name != PHOTO and can_show(name, channels)
     }
-    return {name: resize(video, *sizes[name]) for name, video in shown.items() if video is not None}
+    if PHOTO in sizes and truth is not None:
+        shown[PHOTO] = resize(truth, *sizes[PHOTO])
+    return {name: shown[name] for name in sizes if name in shown}
 
 
 def _recolour(pictures: dict[str, Video], rng: np.random.Generator) -> dict[str, Video]:
     """All that shows colours with the same channels exchanged: another game in another light."""
     order = rng.permutation(3)
-    coloured = {PHOTO, "rgb", "albedo"}
+    coloured = {PHOTO, "rgb", "albedo", CONTROL + "rgb", CONTROL + "blur"}
     return {
         name: np.ascontiguousarray(video[..., order]) if name in coloured else video
         for name, video in pictures.items()
@@ -152,7 +156,7 @@ def _mirror(channel: Channel, values: Array, mirrored: bool) -> Array:
 
 
 def _needed(names: Sequence[str]) -> list[Channel]:
-    return [channel for name in names for channel in CHANNELS_OF[name]]
+    return [channel for name in names for channel in channels_of(name)]
 
 
 def _shows(pair: Pair, places: range, names: Sequence[str]) -> bool:
@@ -177,14 +181,15 @@ class _Holdings:
 
 def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
     """The scene in this folder, or why it cannot be used."""
-    names = (*recipe.references, recipe.target)
+    names = (*recipe.shown, recipe.target)
     found = _holdings(folder)
     if isinstance(found, str):
         return found
     if not can_show(recipe.target, found.channels):
         return f"its recording has no {recipe.target}"
-    if not any(can_show(name, found.channels) for name in recipe.references):
-        return f"its recording has none of the references {', '.join(recipe.references)}"
+    if not any(can_show(name, found.channels) for name in recipe.shown):
+        what = "what is shown" if recipe.control else "the references"
+        return f"its recording has none of {what}: {', '.join(recipe.shown)}"
     windows = longest = 0
     truth, at_once = set(found.truth), _held_at_once(recipe)
     for first, last in found.runs:

@@ -1,4 +1,4 @@
-"""What differs between the bases that are taught in context, as functions: LTX-2's kind and Wan's side by side.
+"""What differs between the bases that are taught, as functions: LTX-2's kind, Wan's and VACE's side by side.
 
 Everything else of a training (clips, noise, loss, checkpoints, card) is the same for all. Latents are normalised
 and of shape (B, C, t, h, w) throughout; how a transformer wants them packed is its own affair.
@@ -6,7 +6,7 @@ and of shape (B, C, t, h, w) throughout; how a transformer wants them packed is 
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor
 from renderlift.bridge.clip import Video
 from renderlift.bridge.errors import SetupError
 from renderlift.model import packing
-from renderlift.model.bases import wan_packing
-from renderlift.model.bases.facts import EMBEDDED, LTX2, WAN, BaseFacts
+from renderlift.model.bases import wan_packing, wan_vace
+from renderlift.model.bases.facts import EMBEDDED, LTX2, WAN, WAN_VACE, BaseFacts
 from renderlift.model.bases.prompts import no_words
 from renderlift.model.bases.wan import TEXT_TOKENS
 from renderlift.model.control import SIZE_MULTIPLE, to_video
@@ -26,6 +26,7 @@ from renderlift.model.training.plan import Grid
 from renderlift.model.training.strip import decode
 
 Words = Mapping[str, Tensor]  # what a transformer is told: name to (B, tokens, C)
+Constants = Mapping[str, Tensor]  # what it is shown with every clip: name to (1, C, t, h, w)
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class InContext:
     encode: Callable[[Any, Tensor], Tensor]  # autoencoder, (B, 3, T, H, W) in [-1, 1]
     decode: Callable[[Any, Tensor], Video]  # autoencoder, (1, C, t, h, w)
     words: Callable[[Any, Any, str], Words]  # pipeline of the text parts, a denoiser's skeleton, prompt
-    velocity: Callable[[Any, Words], Velocity]  # of a denoiser
+    velocity: Callable[[Any, Words, Constants], Velocity]  # of a denoiser
     levels: Callable[..., NoiseLevels]  # of its scheduler, as flow.noise_levels
     smaller_references: bool  # whether it can place references of another size
+    # Autoencoder, and (T, H, W) of the clips in pixels.
+    constants: Callable[[Any, tuple[int, int, int]], Constants] = lambda autoencoder, shape: {}
 
 
 def kind_of(facts: BaseFacts) -> InContext:
@@ -51,14 +54,11 @@ def kind_of(facts: BaseFacts) -> InContext:
         return OF_LTX2
     if facts.name == WAN.name:
         return OF_WAN
-    if not facts.takes_adapters:
-        raise SetupError(
-            f"{facts.title} takes no adapters, so there is none to train",
-            fix="Train on LTX-2 or Wan; steer this one with its control and its strength.",
-        )
+    if facts.name == WAN_VACE.name:
+        return OF_VACE
     raise SetupError(
-        f"{facts.title} reads a control video and no references, so it cannot be taught in context",
-        fix="Train on the Wan of the same size; enhance and pairs use VACE as it is.",
+        f"{facts.title} takes no adapters, so there is none to train",
+        fix="Train on LTX-2, Wan or Wan VACE; steer this one with its control and its strength.",
     )
 
 
@@ -74,7 +74,7 @@ def ltx2_grid(autoencoder: Any, denoiser: Any) -> Grid:
     )
 
 
-def ltx2_velocity(transformer: Any, words: Words) -> Velocity:
+def ltx2_velocity(transformer: Any, words: Words, constants: Constants) -> Velocity:
     """Of clips, by an LTX-2 transformer."""
     context = Context(words["video"], words["audio"])
 
@@ -109,12 +109,36 @@ def wan_grid(autoencoder: Any, denoiser: Any) -> Grid:
     )
 
 
-def wan_velocity(transformer: Any, words: Words) -> Velocity:
+def wan_velocity(transformer: Any, words: Words, constants: Constants) -> Velocity:
     """Of clips, by a Wan transformer with references as further frames."""
 
     def velocity(noisy: Tensor, sigma: Tensor, references: Sequence[Tensor]) -> Tensor:
         text = words["text"].expand(len(noisy), -1, -1)
         return wan_packing.velocity(transformer, noisy, sigma, references, text)
+
+    return velocity
+
+
+def vace_grid(autoencoder: Any, denoiser: Any) -> Grid:
+    """As Wan's; the blocks that read the control are as wide, and have as many tokens."""
+    grid = wan_grid(autoencoder, denoiser)
+    return replace(grid, layers=grid.layers + len(denoiser.config.vace_layers))
+
+
+def vace_constants(autoencoder: Any, shape: tuple[int, int, int]) -> Constants:
+    """What stands in VACE's control where no picture is known: latents of mid-grey."""
+    with torch.no_grad():
+        grey = torch.zeros(1, 3, *shape, device=autoencoder.device)
+        return {"blank": wan_packing.encode(autoencoder, grey)}
+
+
+def vace_velocity(transformer: Any, words: Words, constants: Constants) -> Velocity:
+    """Of clips, by a VACE transformer, whose one reference is the control."""
+
+    def velocity(noisy: Tensor, sigma: Tensor, references: Sequence[Tensor]) -> Tensor:
+        (control,) = references
+        text, blank = (t.expand(len(noisy), *t.shape[1:]) for t in (words["text"], constants["blank"]))
+        return wan_vace.velocity(transformer, noisy, sigma, control, blank, text)
 
     return velocity
 
@@ -162,3 +186,4 @@ OF_WAN = InContext(
     wan_levels,
     smaller_references=False,
 )
+OF_VACE = replace(OF_WAN, grid=vace_grid, velocity=vace_velocity, constants=vace_constants)

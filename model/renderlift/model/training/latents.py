@@ -76,7 +76,7 @@ def cache_folder(root: Path, autoencoder: Any, recipe: Recipe, sizes: Sizes) -> 
     facts = {
         "format": FORMAT,
         "autoencoder": _weights_hash(autoencoder),
-        "pictures": sorted({*recipe.references, recipe.target}),
+        "pictures": sorted({*recipe.shown, recipe.target}),
         "target": recipe.target,
         "frames": recipe.frames,
         "variants": recipe.variants,
@@ -142,7 +142,7 @@ def _encode_scene(
     scene: Scene, encode: Callable[[Tensor], Tensor], recipe: Recipe, sizes: Sizes, folder: Path
 ) -> None:
     tensors: dict[str, Tensor] = {}
-    wanted = sizes.of([*recipe.references, recipe.target], recipe.target)
+    wanted = sizes.of([*recipe.shown, recipe.target], recipe.target)
     pending: list[tuple[str, Video]] = []
 
     def flush() -> None:

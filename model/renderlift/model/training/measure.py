@@ -87,6 +87,8 @@ def adapter_renders(folder: Path, recipe: Recipe, device: str) -> dict[str, Call
     )
     if recipe.working_pixels:
         asked["working_pixels"] = recipe.working_pixels
+    if recipe.control:
+        asked["control"] = recipe.control
     locks = find_base(recipe.base)[1] is EMBEDDED and recipe.target == PHOTO
     trained = partial(load, adapter=str(folder), **asked)
     return {

@@ -162,7 +162,7 @@ def _low_bytes(grid: Grid, counts: Counts, tokens: int) -> int:
 def plan_text(plan: Plan, recipe: Recipe) -> str:
     """The plan in a few lines."""
     end = f"{recipe.steps} steps" if recipe.steps else f"{recipe.minutes:g} minutes"
-    shown = " + ".join(recipe.references)
+    shown = " + ".join(recipe.shown)
     lines = [
         f"{recipe.task}: {shown} to {recipe.target}, for {end}.",
         f"  pairs: {plan.scenes} scenes, {plan.windows} stretches of {plan.frames} frames, {plan.clips} clips at "

@@ -12,10 +12,12 @@ from typing import Any
 
 import msgspec
 
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import SetupError
 from renderlift.model.references import PHOTO, check_names
 
 BASE_STAGES = ("autoencoder", "transformer", "lock")
+CONTROL = "control "  # begins the name of a control among the pictures of a training: "control edge"
 # What a task means, unless the file says otherwise.
 TASKS: dict[str, dict[str, Any]] = {
     "lift": {"references": ("rgb",), "target": PHOTO},
@@ -57,8 +59,9 @@ class Recipe:
     task: str = _said("lift", "lift, forward, inverse, or a name of your own; goes into the adapter's file")
     references: tuple[str, ...] = _said((), "what it sees: rgb, depth, normal, geometry, albedo, material, photo")
     target: str = _said("", "what it shall paint: photo, or one of the above")
+    control: str = _said("", f"for VACE, which sees that and no references: {', '.join(CONTROLS)}; empty = edge")
     prompt: str = _said("", "for bases that read text; a scene's own caption wins; empty = the task's default")
-    base: str = _said("embedded", "embedded, or the folder of an LTX-2 or a Wan")
+    base: str = _said("embedded", "embedded, or the folder of an LTX-2, a Wan or a Wan VACE")
     autoencoder: str = _said("", "stage transformer: folder that the stage autoencoder made")
     adapter: str = _said("", "stage lock: folder of the adapter that paints; empty = the embedded one, or none")
     lock: str = _said("", "stage lock: file of one to go on from, or embedded; empty = a new one")
@@ -87,6 +90,11 @@ class Recipe:
     held_out_scenes: int = _said(0, "scenes kept to measure on, if the dataset has no held-out ones; 0 = a tenth")
     measured_scenes: int = _said(8, "held-out scenes that the table is measured on, at most")
     picture_every_steps: int = _said(100, "steps between two picture strips")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of all pictures that the base is shown."""
+        return (*self.references, *((CONTROL + self.control,) if self.control else ()))
 
 
 # These may change on the way: they end, show or fit a training, and what it learns stays the same task.
@@ -136,13 +144,18 @@ def check(recipe: Recipe) -> Recipe:
     Raises:
         SetupError: says which field and what it may be.
     """
-    if not recipe.references or not recipe.target:
+    if not recipe.shown or not recipe.target:
         raise SetupError(
             f"the task {recipe.task!r} is new: what it reads and paints is not said",
             fix='Write references = ["rgb"] and target = "photo" into the file given with --config.',
         )
     check_names(recipe.references, what="references")
     check_names([recipe.target], what="target")
+    if recipe.control and (recipe.control not in CONTROLS or recipe.task in BASE_STAGES):
+        raise SetupError(
+            f"control = {recipe.control!r} cannot be for the task {recipe.task!r}",
+            fix=f"It is for adapters on Wan VACE, and one of {', '.join(CONTROLS)}.",
+        )
     if recipe.target in recipe.references:
         raise SetupError(
             f"{recipe.target!r} is both reference and target: there is nothing to learn",

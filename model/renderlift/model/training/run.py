@@ -15,7 +15,7 @@ from typing import Any
 from renderlift.bridge.errors import SetupError
 from renderlift.model.pairs.columns import as_scenes
 from renderlift.model.presets import gpu_memory_bytes
-from renderlift.model.training.adapter import open_adapter
+from renderlift.model.training.adapter import open_adapter, settled
 from renderlift.model.training.base_stages import open_stage
 from renderlift.model.training.card import HEADER, Facts, table_rows, write_card
 from renderlift.model.training.dataset import Survey, survey
@@ -65,6 +65,8 @@ def train(
         SetupError, RecordingError: before any heavy work, with the fix.
     """
     recipe = read_recipe(config, **given)
+    if recipe.task not in BASE_STAGES:
+        recipe = settled(recipe)
     team = join_team(device)
     talk = talk if talk is not None and team.leads else Silence()
     _refuse_other_recipe(output, recipe, restart=restart)
