@@ -132,9 +132,11 @@ def load(
         _log.warning(
             "%s without an adapter: nobody has taught it what to do with the engine's picture", facts.title
         )
-    if asked and not set(asked) & set(CONTROLS) & set(facts.conditions):
+    if asked and not set(CONTROLS) & set(facts.conditions):
         takers = ", ".join(other.title for other in BASES if set(CONTROLS) & set(other.conditions))
-        raise SetupError(f"{facts.title} is not steered by {control}", fix=f"Leave --control out; {takers} read one.")
+        raise SetupError(
+            f"{facts.title} is not steered by {control}", fix=f"Leave --control out; {takers} read one."
+        )
     controls = _controls(asked, worn)
     if facts is not COSMOS:
         one_control(controls, facts)
