@@ -15,7 +15,7 @@ import torch
 from diffusers.hooks import apply_group_offloading
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import BaseFacts, has_part
+from renderlift.model.bases.facts import UNUSED_FOLDERS, BaseFacts, has_part
 
 GIGABYTE = 1e9
 # Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
@@ -70,8 +70,8 @@ class Weights:
 
 
 def read_weights(folder: Path) -> Weights:
-    """Sizes of the parts in a base's folder."""
-    files = sorted(folder.glob("*/*.safetensors"))
+    """Sizes of the parts in a base's folder that are ever loaded."""
+    files = sorted(path for path in folder.glob("*/*.safetensors") if path.parent.name not in UNUSED_FOLDERS)
     sizes: dict[str, int] = {}
     for path in files:
         sizes[path.parent.name] = sizes.get(path.parent.name, 0) + path.stat().st_size
