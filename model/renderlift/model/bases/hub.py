@@ -19,8 +19,8 @@ WANTED = (
     "*distilled-lora*.safetensors",
     "diffusion_pytorch_model*.safetensors",  # of a part that is published alone: a control net of Cosmos
 )
-# What could run code when it is loaded, or hold some; and of LTX-2.5 what nothing here uses: full weights with the LoRA
-# for them, and parts of other pipelines.
+# What could run code when it is loaded, or hold some; and of LTX-2.5 what nothing here uses: full weights, the LoRA
+# for them, parts of other pipelines.
 UNWANTED = (
     *("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py"),
     *(f"{folder}/*" for folder in UNUSED_FOLDERS),
