@@ -45,7 +45,8 @@ def empty_context(pipeline: LTX2InContextPipeline) -> Context:
 def empty_prompt(pipeline: LTX2InContextPipeline) -> tuple[Tensor, Tensor]:
     """(prompt_embeds, prompt_attention_mask) of no text for a base without a text encoder."""
     config = cast(Any, pipeline.connectors).config
-    tokens, channels = int(config.video_connector_num_learnable_registers), int(config.caption_channels)
+    tokens = int(config.video_connector_num_learnable_registers)
+    channels = int(config.caption_channels) * int(config.text_proj_in_factor)  # all states of a text encoder
     weight = next(pipeline.connectors.parameters())
     embeds = torch.zeros(1, tokens, channels, dtype=weight.dtype, device=weight.device)
     return embeds, torch.zeros(1, tokens, dtype=torch.long, device=weight.device)

@@ -6,16 +6,17 @@ Which one fits is computed from the sizes of the weight files, so a base nobody 
 import importlib.util
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from diffusers.hooks import apply_group_offloading
+from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerBlock
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import BaseFacts, has_part
+from renderlift.model.bases.facts import UNUSED_FOLDERS, BaseFacts, has_part
 
 GIGABYTE = 1e9
 # Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
@@ -24,6 +25,8 @@ WORKING_BYTES = 3.0e9
 ACTIVATION_BYTES = 2 * 14
 # A denoiser of few steps changes too much between them to be worth caching.
 CACHE_FROM_STEPS = 12
+# Relative change of what the first block does to the target, below which others are skipped; above 0.2 it blurs.
+CACHE_THRESHOLD = 0.1
 MOST_COMPILED = 64  # variants of one kind of block that a process may compile
 
 Offload = Literal["", "parts", "blocks", "layers"]
@@ -70,8 +73,8 @@ class Weights:
 
 
 def read_weights(folder: Path) -> Weights:
-    """Sizes of the parts in a base's folder."""
-    files = sorted(folder.glob("*/*.safetensors"))
+    """Sizes of the parts in a base's folder that are ever loaded."""
+    files = sorted(path for path in folder.glob("*/*.safetensors") if path.parent.name not in UNUSED_FOLDERS)
     sizes: dict[str, int] = {}
     for path in files:
         sizes[path.parent.name] = sizes.get(path.parent.name, 0) + path.stat().st_size
@@ -153,8 +156,14 @@ def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
     return {"quantization_config": PipelineQuantizationConfig(quant_mapping=there)}
 
 
-def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int = 0) -> None:
-    """Put a loaded pipeline where the preset wants it, once its adapters are in."""
+def settle(
+    pipeline: object, preset: Preset, device: torch.device, *, steps: int = 0, reference_share: float = 0.0
+) -> None:
+    """Put a loaded pipeline where the preset wants it, once its adapters are in.
+
+    Args:
+        reference_share: tokens of references for each token of the target.
+    """
     opened = cast(Any, pipeline)
     if preset.tiled:
         opened.vae.enable_tiling()
@@ -163,7 +172,7 @@ def settle(pipeline: object, preset: Preset, device: torch.device, *, steps: int
             _allow_variants()
             denoiser.compile_repeated_blocks(fullgraph=True)
         elif preset.offload and steps >= CACHE_FROM_STEPS:  # the cache's hooks do not compile in one graph
-            _cache(denoiser)
+            _cache(denoiser, CACHE_THRESHOLD / (1 + reference_share))
         if device.type == "cuda":
             _use_fast_attention(denoiser)
     match preset.offload:
@@ -216,14 +225,30 @@ def _allow_variants() -> None:
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, MOST_COMPILED)
 
 
-def _cache(denoiser: Any) -> None:
-    """Skip the blocks after the first one in steps where that changes little, where diffusers can."""
+class _PictureAndSound(TransformerBlockMetadata):  # type: ignore[misc]
+    """Of LTX-2's blocks: sound goes through them beside the picture, where in other models words do.
+
+    The cache asks for what goes beside by the name of words. LTX-2 has such an argument too, but words only go in.
+    """
+
+    def _get_parameter_from_args_kwargs(self, identifier: str, args: Any = (), kwargs: Any = None) -> Any:
+        name = "audio_hidden_states" if identifier == "encoder_hidden_states" else identifier
+        return super()._get_parameter_from_args_kwargs(name, args, kwargs)
+
+
+def _cache(denoiser: Any, threshold: float) -> None:
+    """Skip the blocks after the first one in steps where that changes little.
+
+    Args:
+        threshold: over all tokens. Clean references hardly change from step to step, and thin the mean out.
+    """
     from diffusers import FirstBlockCacheConfig
 
     if not hasattr(denoiser, "enable_cache"):  # Cosmos
         return
-    with suppress(ValueError):  # it does not know LTX-2's blocks
-        denoiser.enable_cache(FirstBlockCacheConfig(threshold=0.1))  # above 0.2 it blurs
+    # The one of these bases' blocks that diffusers does not know.
+    TransformerBlockRegistry.register(LTX2VideoTransformerBlock, _PictureAndSound(0, 1))
+    denoiser.enable_cache(FirstBlockCacheConfig(threshold=threshold))
 
 
 def _use_fast_attention(denoiser: Any) -> None:

@@ -175,7 +175,7 @@ def load(
     with shared_base.wearing(worn, adapter_scale) as told:
         settings = _told_by_adapter(settings, told)
         if not shared_base.settled:
-            _settle(pipeline, fitting, place, facts, settings.steps)
+            _settle(pipeline, fitting, place, facts, settings)
             shared_base.settled = True
     soft = facts is EMBEDDED_FACTS and settings.target == PHOTO
     locked = soft or bool(lock_weights) if lock is None else lock
@@ -242,9 +242,13 @@ def _open_to_render(
     return pipeline
 
 
-def _settle(pipeline: object, fitting: Preset, place: torch.device, facts: BaseFacts, steps: int) -> None:
+def _settle(
+    pipeline: object, fitting: Preset, place: torch.device, facts: BaseFacts, settings: RenderSettings
+) -> None:
+    shown = len(settings.references) if "references" in facts.conditions else 0
+    share = shown / settings.reference_downscale_factor**2
     try:
-        presets.settle(pipeline, fitting, place, steps=steps)
+        presets.settle(pipeline, fitting, place, steps=settings.steps, reference_share=share)
     except torch.OutOfMemoryError as problem:
         raise SetupError(
             f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",

@@ -26,21 +26,15 @@ from diffusers.models.controlnets import controlnet_cosmos
 from diffusers.models.transformers import transformer_cosmos
 from diffusers.pipelines.ltx2 import LTX2TextConnectors
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
-from transformers import (
-    Gemma3Config,
-    Gemma3ForConditionalGeneration,
-    GemmaTokenizer,
-    T5Tokenizer,
-    UMT5Config,
-    UMT5EncoderModel,
-)
+from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 from renderlift.bridge.clip import Clip, stack
 from renderlift.bridge.frame import CameraPose, Channel, Frame, IdName
 from renderlift.model.bases import opening
 from renderlift.model.embedded import EmbeddedSize, build
 
-TEXT_CHANNELS = 32
+from .ltx2_versions import TEXT_CHANNELS, gemma3, gemma_tokenizer, save_2_3, save_2_5
+
 WORDS = ["<pad>", "</s>", "<unk>", "▁a", "▁scene", "▁with", "▁car", "▁tree", "▁photo"]
 
 
@@ -111,19 +105,6 @@ def ltx2(bases: Path) -> Path:
     torch.manual_seed(0)
     # The rest as the embedded base has it, which is of the same classes; with LTX-2's 8 frames to one latent.
     plain = build(EmbeddedSize(latent_channels=8, heads=2, head_dim=16, layers=2, caption_channels=TEXT_CHANNELS))
-    text = {
-        "vocab_size": 400,
-        "hidden_size": TEXT_CHANNELS,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "head_dim": 16,
-    }
-    seeing = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    gemma = Gemma3ForConditionalGeneration(
-        Gemma3Config(text_config=text, vision_config={**seeing, "image_size": 32, "patch_size": 16})
-    )
     connectors = LTX2TextConnectors(
         caption_channels=TEXT_CHANNELS,
         text_proj_in_factor=2,
@@ -140,15 +121,23 @@ def ltx2(bases: Path) -> Path:
         rope_double_precision=False,
     )
     parts = {name: part for name, part in plain.components.items() if part is not None}
-    words = ["<pad>", "<eos>", "<bos>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz"]
-    tokenizer = GemmaTokenizer(vocab={word: n for n, word in enumerate(words)}, merges=[])
     for block in plain.transformer.transformer_blocks:
         block.attn2.to_out[0].weight.data *= 30  # or its random words would not show in eight bits
-    parts |= {"text_encoder": gemma.eval(), "tokenizer": tokenizer, "connectors": connectors}
+    parts |= {"text_encoder": gemma3(), "tokenizer": gemma_tokenizer(), "connectors": connectors}
     folder = save(LTX2InContextPipeline(**parts), bases / "ltx2")
     upsampler = LTX2LatentUpsamplerModel(in_channels=8, mid_channels=32, num_blocks_per_stage=1)
     upsampler.save_pretrained(str(folder / opening.UPSAMPLER))
     return folder
+
+
+@pytest.fixture(scope="session")
+def ltx2_3(bases: Path) -> Path:
+    return save_2_3(bases / "ltx2_3")
+
+
+@pytest.fixture(scope="session")
+def ltx2_5(bases: Path) -> Path:
+    return save_2_5(bases / "ltx2_5")
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def video(folder: Path, adapter: Path | str, clip: Clip) -> Video:
     return load(base=str(folder), adapter=str(adapter), steps=1, guidance=1.0, device="cpu", dtype="float32")(clip)
 
 
-@pytest.mark.parametrize("base", ["ltx2", "wan"])
+@pytest.mark.parametrize("base", ["ltx2", "ltx2_3", "ltx2_5", "wan"])
 def test_every_spelling_of_one_adapter_gives_the_same_picture(
     base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

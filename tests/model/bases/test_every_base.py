@@ -15,7 +15,7 @@ from renderlift.model import presets
 from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
-BASES = ("ltx2", "wan", "wan_a14b", "wan_vace", "cosmos")
+BASES = ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_vace", "cosmos")
 
 
 @pytest.fixture(params=BASES)
@@ -51,7 +51,7 @@ def test_enhance_is_told_how_long_a_clip_the_base_likes(
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 @pytest.mark.parametrize(
     ("name", "preset"),
-    [(name, "layers") for name in ("ltx2_full", "wan", "wan_a14b", "wan_vace", "cosmos")]
+    [(name, "layers") for name in ("ltx2_full", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_vace", "cosmos")]
     + [("cosmos", "resident-compiled")],
 )
 def test_many_steps_by_any_preset_leave_nothing_for_the_next_clip(
@@ -129,7 +129,7 @@ def test_guidance_by_a_prompt_works_and_changes_the_picture(folder: Path, shot: 
     clip = shot(5)
     plain = load(base=str(folder), steps=2, guidance=1.0, device="cpu", dtype="float32")(clip)
     guided = load(base=str(folder), steps=2, guidance=4.0, device="cpu", dtype="float32", prompt="a car")(clip)
-    reads_text = folder.name in ("ltx2", "wan", "wan_vace")
+    reads_text = folder.name in ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_vace")
     assert np.array_equal(plain, guided) != reads_text
 
 

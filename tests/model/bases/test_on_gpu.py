@@ -24,7 +24,7 @@ pytestmark = [
     # Compilers and kernels advise, as on TF32; here that is no error.
     pytest.mark.filterwarnings("default"),
 ]
-RENDERED = ("ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace")
+RENDERED = ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace")
 # Levels of 255: products in another order, and the noise of a few steps on random weights.
 NEAR = 4
 # The same, where weights have 256 levels a row.

@@ -150,6 +150,8 @@ COSMOS = BaseFacts(
     licence_url="https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
     repositories=("nvidia/Cosmos-Transfer2.5-2B",),
 )
+# Of LTX-2.5's folder: full weights, what rewrites prompts, a second decoder, what guesses how long a video is.
+UNUSED_FOLDERS = ("transformer_full", "prompt_enhancer", "diffusion_decoder", "duration_head")
 # One row for each name; the variants go by their base's.
 BASES = (EMBEDDED, LTX2, WAN, WAN_VACE, COSMOS)
 
@@ -184,13 +186,16 @@ def _variant(facts: BaseFacts, folder: Path, index: dict[str, Any]) -> BaseFacts
 
 
 def _is_distilled(folder: Path) -> bool:
-    """Whether LTX-2's weights are distilled: as published, or with the publisher's distilled LoRA beside them.
+    """Whether LTX-2's weights are distilled: as published, or with the publisher's distilled LoRA beside them."""
+    return _has_distilled_weights(folder) or distilled_lora(folder) is not None
+
+
+def _has_distilled_weights(folder: Path) -> bool:
+    """Whether they are without any LoRA.
 
     Nothing says so outright. But the scheduler of distilled weights shifts no noise levels, since theirs are
     given; and of 2.5 (the first with positions for keyframes) only the distilled weights stand in `transformer`.
     """
-    if distilled_lora(folder) is not None:
-        return True
     scheduler, transformer = (
         _json(folder / part / name)
         for part, name in (("scheduler", "scheduler_config.json"), ("transformer", "config.json"))
@@ -200,7 +205,12 @@ def _is_distilled(folder: Path) -> bool:
 
 
 def distilled_lora(folder: Path) -> Path | None:
-    """The LoRA that lies beside LTX-2's full weights and makes them distilled ones."""
+    """The LoRA that lies beside LTX-2's full weights and makes them distilled ones.
+
+    2.5 brings one as well, for full weights in a folder of their own. Distilled ones would be spoiled by it.
+    """
+    if _has_distilled_weights(folder):
+        return None
     return next(iter(sorted(folder.glob("*distilled-lora*.safetensors"))), None)
 
 

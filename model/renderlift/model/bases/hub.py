@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import BASES, BaseFacts
+from renderlift.model.bases.facts import BASES, UNUSED_FOLDERS, BaseFacts
 
 SPECIFICATION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
 # Weights in folders only: what lies at the top is the same again in one file, for other programs, often in several
@@ -19,10 +19,12 @@ WANTED = (
     "*distilled-lora*.safetensors",
     "diffusion_pytorch_model*.safetensors",  # of a part that is published alone: a control net of Cosmos
 )
-# What could run code when it is loaded, or hold some; and parts of LTX-2.5 that nothing here uses.
+# What could run code when it is loaded, or hold some; and of LTX-2.5 what nothing here uses: full weights, the LoRA
+# for them, parts of other pipelines.
 UNWANTED = (
     *("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py"),
-    *("transformer_full/*", "prompt_enhancer/*", "diffusion_decoder/*", "duration_head/*"),
+    *(f"{folder}/*" for folder in UNUSED_FOLDERS),
+    "ltx-2.5-*distilled-lora*",
 )
 SOURCE = "renderlift_source.json"
 

@@ -61,6 +61,7 @@ def painter(
         second.set_progress_bar_config(disable=True)
 
     def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        cast(Any, pipeline.transformer)._reset_stateful_cache()  # of a clip that memory did not suffice for
         fit = _fit(pipeline, facts, settings, clip)
         call = (
             _prompt(pipeline, encoder, settings, clip)

@@ -92,9 +92,7 @@ def _denoised(
     known = 0 if beginning is None else beginning.shape[2]
     scheduler = cast(Any, pipeline.scheduler)
     scheduler.set_timesteps(settings.steps, device=device)
-    for expert in (pipeline.transformer, pipeline.transformer_2):
-        if expert is not None:
-            cast(Any, expert)._reset_stateful_cache()  # or it would begin with what it cached of the clip before
+    forget_last_clip(pipeline)
     with torch.no_grad(), cast(Any, pipeline).progress_bar(total=len(scheduler.timesteps)) as progress:
         for timestep in scheduler.timesteps:
             if beginning is not None:
@@ -107,6 +105,14 @@ def _denoised(
     if beginning is not None:
         latents[:, :, :known] = beginning
     return latents
+
+
+def forget_last_clip(pipeline: object) -> None:
+    """Empty the experts' caches; a clip that memory did not suffice for left its own there."""
+    wan = cast(Any, pipeline)
+    for expert in (wan.transformer, wan.transformer_2):
+        if expert is not None:
+            expert._reset_stateful_cache()
 
 
 def _guided(

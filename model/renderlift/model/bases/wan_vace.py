@@ -21,7 +21,7 @@ from renderlift.model.bases.controls import control_video, one_control
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
-from renderlift.model.bases.wan import size_multiple, text_of
+from renderlift.model.bases.wan import forget_last_clip, size_multiple, text_of
 from renderlift.model.control import Fit
 from renderlift.model.packing import TIMESTEPS
 
@@ -43,6 +43,7 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
         frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
         video, mask = control_and_mask(control_name, clip, known, fit, frames)
         words, opposite = text_of(pipeline, encoder, settings, clip)
+        forget_last_clip(pipeline)
         painted = cast(Any, pipeline)(
             prompt_embeds=words,
             negative_prompt_embeds=opposite,
