@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import RecordingError, SetupError
 from renderlift.model import lora
 from renderlift.model.pairs.columns import export_pairs
 from renderlift.model.render import load
@@ -127,3 +127,31 @@ def test_videos_with_columns_train_and_are_measured_on(
     assert train(tmp_path / "out", tmp_path / "videos", steps=2, **given)
     assert "900000" in (tmp_path / "out" / "README.md").read_text()
     assert (tmp_path / "videos" / ".latents").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"task": "forward"}, "its videos show none of the references albedo, normal, depth"),
+        ({"frames": 9}, "longest run is 5 frames"),
+    ],
+)
+def test_videos_that_cannot_be_trained_on_go_by_the_name_that_their_user_gave(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], asked: dict[str, Any], said: str
+) -> None:
+    videos = tmp_path / "videos"
+    export_pairs(dataset, videos, talk=Silence())
+    with pytest.raises(SetupError, match=said) as problem:
+        train(tmp_path / "out", videos, steps=2, **asked, **given)
+    assert f"scenes in {videos} can" in problem.value.message
+    assert ".latents" not in str(problem.value)
+
+
+def test_videos_that_are_all_held_out_go_by_that_name_too(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], write_scene: WriteScene
+) -> None:
+    write_scene(tmp_path / "tests", 900_001)
+    export_pairs(tmp_path / "tests", tmp_path / "videos", talk=Silence())
+    with pytest.raises(RecordingError, match="none of them train") as problem:
+        train(tmp_path / "out", tmp_path / "videos", steps=2, **given)
+    assert problem.value.message.startswith(f"{tmp_path / 'videos'} holds")

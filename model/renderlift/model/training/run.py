@@ -71,7 +71,7 @@ def train(
     work = (open_stage if recipe.task in BASE_STAGES else open_adapter)(recipe, team.device)
     kept = cache or (dataset / ".latents" if dataset.is_dir() else dataset.parent / ".latents")
     pairs, measured = in_turn(team, lambda: (as_scenes(dataset, kept), held_out and as_scenes(held_out, kept)))
-    found = survey(pairs, measured, recipe, work.grid.temporal_ratio, work.grid.multiple)
+    found = survey(pairs, measured, recipe, work.grid.temporal_ratio, work.grid.multiple, called=dataset)
     sizes = choose_sizes(found, recipe, work.grid, work.pixels, stretches=work.stretches)
     plan = make_plan(found, recipe, sizes, work.grid, work.counts, gpu_memory_bytes(team.device))
     _tell_plan(plan, recipe, found, output, talk, restart=restart)
