@@ -190,8 +190,15 @@ def test_videos_with_columns_train_and_are_measured_on(
 ) -> None:
     export_pairs(dataset, tmp_path / "videos", talk=Silence())
     assert train(tmp_path / "out", tmp_path / "videos", steps=2, **given)
-    assert "900000" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "900000" in card
     assert (tmp_path / "videos" / ".latents").is_dir()
+    # Videos bring no buffers that edges or motion could be held against.
+    rows = json.loads((tmp_path / "out" / "result.json").read_text())["rows"]
+    assert all(row["psnr_db"] for row in rows)
+    assert {(row["edge_f1"], row["warp_relative"]) for row in rows} == {(None, None)}
+    assert "| - | - |" in card
+    assert "needs buffers of the engine" in card
 
 
 @pytest.mark.parametrize(
