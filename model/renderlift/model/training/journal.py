@@ -15,7 +15,7 @@ from renderlift.model.training.talk import Talk
 SMOOTH = 0.97  # of the loss that is shown
 NOTE_EVERY_STEPS = 10
 LOSSES = "losses.csv"
-COLUMNS = ("step", "loss", "learning_rate", "spent_s", "mean_loss")
+COLUMNS: tuple[str, ...] = ("step", "loss", "learning_rate", "spent_s", "mean_loss")
 
 
 class Journal:
