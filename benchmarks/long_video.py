@@ -3,7 +3,8 @@
     python benchmarks/long_video.py --frames 10000
 
 The stand-in paints a window at once and goes on from the pictures before, as a base does, and holds nothing.
-What is left is what the job itself keeps. One line for each tenth of the job.
+What is left is what the job itself keeps. One line for each tenth of the job, when a window ends;
+for each window where those are longer.
 """
 
 import argparse

@@ -21,7 +21,8 @@ RENDERING = ("demo", "serve", "enhance", "evaluate", "pairs")
 EVERY_WORD = shlex.split(
     "--base FOLDER --adapter mine --adapter-scale 0.5 --steps 4 --seed 7 --lock --keep text --keep hud=0.5"
     " --working-size 64x48 --device cuda:1 --dtype bfloat16 --prompt 'a street, dusk' --negative-prompt blur"
-    " --guidance 3 --strength 0.9 --control depth --anchors photos --reference-images looks --preset parts --two-stages --window 41"
+    " --guidance 3 --strength 0.9 --control depth --anchors photos --preset parts --two-stages --window 41"
+    " --reference-images looks"
 )
 EVERY_ARGUMENT = {
     "base": "FOLDER",

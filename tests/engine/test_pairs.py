@@ -16,7 +16,7 @@ pytest.importorskip("mitsuba", exc_type=ImportError)
 from renderlift.engine import mitsuba, mitsuba_scene, pairs
 from renderlift.engine.panda3d.scene_graph import render_frames
 from renderlift.engine.scene import Scene
-from renderlift.engine.scenes import KINDS, UNSEEN_KINDS, random_scene
+from renderlift.engine.scenes import KINDS, UNSEEN_KINDS, demo_courtyard, random_scene
 from renderlift.engine.tone import picture
 
 SMALL = {"height": 64, "width": 112, "samples": 2}
@@ -125,6 +125,16 @@ def test_the_path_tracer_photographs_recorded_frames_of_our_scenes() -> None:
     trace = pairs.path_tracer("random:4", samples=2, frames=2)
     recorded = list(frames)
     np.testing.assert_array_equal(trace(recorded[1:]), [list(photos)[1][1]])
+
+
+def test_the_path_tracer_photographs_a_capture_that_is_longer_than_its_scene() -> None:
+    # As `renderlift capture panda3d demo --frames 97` records it: after its last instant the scene begins anew.
+    scene = demo_courtyard()
+    first = next(render_frames(scene, 36, 64))
+    trace = pairs.path_tracer("demo", samples=1)
+    np.testing.assert_array_equal(trace([replace(first, index=len(scene))]), trace([first]))
+    with pytest.raises(RenderError, match="frame 97 was not taken of courtyard"):
+        trace([replace(first, index=len(scene) + 1)])
 
 
 def test_the_path_tracer_refuses_frames_of_another_scene() -> None:

@@ -30,7 +30,7 @@ class Measured:
 
     name: str
     psnr_db: float | None  # to the path-traced truth
-    edge_f1: float  # against edges that the engine knows of
+    edge_f1: float | None  # against edges that the engine knows of
     warp_relative: float | None  # change of surface points over time, relative to the render's own
 
 
@@ -154,7 +154,12 @@ def _tables(results: Results, events: Events) -> None:
     title = f"{results.size}, renderer {results.render}"
     events.table("speed", title, ("", ""), speed, results=results)
     rows = [
-        (row.name, _number(row.psnr_db, "{:.2f} dB"), f"{row.edge_f1:.3f}", _number(row.warp_relative, "{:.2f}x"))
+        (
+            row.name,
+            _number(row.psnr_db, "{:.2f} dB"),
+            _number(row.edge_f1, "{:.3f}"),
+            _number(row.warp_relative, "{:.2f}x"),
+        )
         for row in results.measured
     ]
     header = ("picture", "PSNR to truth", "edge F1", "warp error / render's")

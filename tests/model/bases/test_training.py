@@ -281,6 +281,19 @@ def test_a_base_that_cannot_be_taught_is_refused(
         train(tmp_path / "out", dataset, base=str(cosmos), **given)
 
 
+@pytest.mark.parametrize("task", ["autoencoder", "transformer"])
+@pytest.mark.parametrize("name", ["ltx2", "wan", "wan_vace", "cosmos"])
+def test_stages_that_make_an_embedded_base_refuse_a_published_one_before_its_weights_are_read(
+    task: str, name: str, dataset: Path, given: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    bare = shutil.copytree(folder, tmp_path / "base", ignore=shutil.ignore_patterns("*.safetensors"))
+    with pytest.raises(SetupError, match=f"the stage {task} makes a base of the embedded kind") as problem:
+        train(tmp_path / "out", dataset, task=task, base=str(bare), dry_run=True, **given)
+    assert "Leave --base out" in str(problem.value)
+    assert (f"train lift --base {bare}" in str(problem.value)) == (name != "cosmos")
+
+
 def test_words_are_read_once_for_all_trainings(
     ltx2: Path, dataset: Path, given: dict[str, Any], loaded: list[str], shot: Shot, tmp_path: Path
 ) -> None:

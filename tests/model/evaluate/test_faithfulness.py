@@ -66,3 +66,10 @@ def test_the_table_sets_each_video_beside_the_render() -> None:
     assert rows["render"].psnr_db == float("inf")
     assert rows["worse"].psnr_db == pytest.approx(psnr_db(worse[1], video[1]))
     assert rows["worse"].warp_error > rows["render"].warp_error
+
+
+def test_what_needs_buffers_that_are_not_there_is_not_measured() -> None:
+    video, _ = moving_squares()
+    for row in measure({"same": video}, {Channel.RGB: video}, {1: video[1]}):
+        assert (row.edge_f1, row.warp_error, row.warp_relative) == (None, None, None)
+        assert row.psnr_db == float("inf")

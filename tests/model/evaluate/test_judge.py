@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,18 @@ def test_without_truth_nothing_is_said_of_it():
     values = judge(moments(engine, truth=False)).values
     assert not {"psnr_db", "ssim", "gmsd", "detail_error", "sharpness", "newcomer_gain_db"} & set(values)
     assert {"edge_f1", "label_fit", "warp_error", "flat_texture"} <= set(values)
+
+
+@pytest.mark.parametrize("kept", [(), (Channel.INSTANCE_ID, Channel.DEPTH, Channel.ALBEDO)])
+def test_where_the_engine_knows_of_no_edge_none_is_measured(kept):
+    def blank(moment):
+        channels = {c: a if c is Channel.RGB else a * 0 for c, a in moment.frame.channels.items()}
+        wanted = {c: channels[c] for c in (Channel.RGB, *kept)}
+        return replace(moment, frame=replace(moment.frame, channels=wanted))
+
+    values = judge([blank(moment) for moment in moments(engine)]).values
+    assert "psnr_db" in values
+    assert not {"edge_f1", "border_recall", "label_fit"} & set(values)
 
 
 def test_flicker_is_counted_in_levels():

@@ -48,6 +48,16 @@ def test_scenes_that_are_too_short_are_left_out_with_the_reason(tmp_path: Path, 
     assert found.left_out == ("000000: its longest run is 3 frames, a clip needs 5",)
 
 
+def test_scenes_that_are_all_too_short_are_refused_with_the_command_that_makes_longer_ones(
+    tmp_path: Path, write_scene: WriteScene
+) -> None:
+    write_scene(tmp_path, 0)
+    with pytest.raises(SetupError, match="longest run is 5 frames, a clip needs 49") as problem:
+        survey(tmp_path, None, read_recipe(None, steps=1, frames=49), temporal_ratio=8)
+    assert "renderlift pairs FOLDER --seeds 0:200 --frames 49" in problem.value.fix
+    assert "lower frames" in problem.value.fix
+
+
 def test_a_dataset_without_any_usable_scene_is_refused(tmp_path: Path, write_scene: WriteScene) -> None:
     write_scene(tmp_path, 0, truth=range(0))
     with pytest.raises(SetupError, match="no 5 neighbouring frames have a truth picture"):

@@ -56,8 +56,31 @@ def test_what_does_not_fit_all_the_same_is_said() -> None:
     assert "may not fit" not in plan_text(planned(80 * GB), recipe())
 
 
-def test_without_a_gpu_nothing_is_saved() -> None:
-    assert planned(0).memory == "full"
+def test_without_a_gpu_nothing_is_saved_and_the_plan_says_what_one_would_need() -> None:
+    plan = planned(0)
+    assert plan.memory == "full"
+    text = plan_text(plan, recipe())
+    assert "there is no CUDA GPU in use here" in text
+    assert f"one would need {plan.full_bytes / 0.9e9:.1f} GB for memory = full" in text
+    assert f"{plan.low_bytes / 0.9e9:.1f} GB for memory = low" in text
+    assert "CUDA" not in plan_text(planned(80 * GB), recipe())
+
+
+def test_a_stage_whose_clips_are_not_estimated_says_what_it_needs_at_least() -> None:
+    asked = recipe()
+    plan = make_plan(found(), asked, Sizes(96, 160, 1), Grid(1, 1, 1, 0), Counts(1_000_000, 1_000_000, 4_000_000))
+    text = plan_text(plan, asked)
+    assert "24 MB for weights" in text
+    assert "there is no CUDA GPU in use here" in text
+
+
+def test_clips_that_are_larger_than_their_pairs_say_why() -> None:
+    asked, small = recipe(), found(64, 128)
+    enlarged = make_plan(small, asked, choose_sizes(small, asked, WAN, 96 * 160), WAN, COUNTS)
+    text = plan_text(enlarged, asked)
+    assert "the pairs are 128x64: they are enlarged to the area that the base paints at" in text
+    plain = make_plan(small, asked, sized(small, asked, WAN), WAN, COUNTS)
+    assert "enlarged" not in plan_text(plain, asked)
 
 
 def test_no_clip_is_larger_than_the_pairs_of_a_large_base() -> None:

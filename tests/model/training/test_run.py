@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import RecordingError, SetupError
 from renderlift.model import lora
 from renderlift.model.pairs.columns import export_pairs
 from renderlift.model.render import load
@@ -74,6 +76,69 @@ def test_a_stopped_training_goes_on_by_the_same_command(
         assert [row["step"] for row in csv.DictReader(file)] == ["10", "20"]
 
 
+class Told(Silence):
+    """Keeps what a training says."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, str] = {}
+
+    def tell(self, event: str, text: str = "", /, **facts: object) -> None:
+        self.said[event] = text
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("steps", [4, 2])
+def test_a_budget_that_is_spent_leaves_everything_as_it_is(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], steps: int
+) -> None:
+    output, told = tmp_path / "my_adapter", Told()
+    train(output, dataset, steps=4, **given)
+    before = times_of(output)
+    assert train(output, dataset, steps=steps, talk=told, **given)
+    assert times_of(output) == before
+    assert list(told.said) == ["finished"]
+    assert "at step 4 already" in told.said["finished"]
+
+
+@pytest.mark.parametrize("missing", [lora.FILE_NAME, "README.md", "result.json", "strip.jpg"])
+def test_what_is_missing_of_a_finished_training_is_made_and_the_card_tells_what_was_trained(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], missing: str
+) -> None:
+    output = tmp_path / "my_adapter"
+    train(output, dataset, steps=4, **given)
+    weights = load_file(output / lora.FILE_NAME)
+    (output / missing).unlink()
+    assert train(output, dataset, steps=2, **given)
+    assert (output / missing).is_file()
+    again = load_file(output / lora.FILE_NAME)
+    assert all(torch.equal(again[name], tensor) for name, tensor in weights.items())
+    card = (output / "README.md").read_text()
+    assert "4 steps of" in card
+    assert "\nsteps = 4\n" in card
+
+
+def test_a_training_that_was_stopped_while_it_was_measured_is_measured_by_the_same_command(
+    tmp_path: Path, dataset: Path, given: dict[str, Any]
+) -> None:
+    output, measuring = tmp_path / "my_adapter", Measuring()
+    assert not train(output, dataset, steps=2, talk=measuring, stop=lambda: measuring.begun, **given)
+    assert not (output / "result.json").exists()
+    assert train(output, dataset, steps=2, **given)
+    assert json.loads((output / "result.json").read_text())["scenes"] == ["900000"]
+
+
+class Measuring(Silence):
+    """Knows when measuring has begun."""
+
+    begun = False
+
+    def progress(self, stage: str, done: int, total: int | None = None, *, text: str = "", **facts: object) -> None:
+        self.begun |= stage == "measuring"
+
+
 def test_a_longer_budget_trains_on_and_another_recipe_is_refused(
     tmp_path: Path, dataset: Path, given: dict[str, Any]
 ) -> None:
@@ -125,5 +190,40 @@ def test_videos_with_columns_train_and_are_measured_on(
 ) -> None:
     export_pairs(dataset, tmp_path / "videos", talk=Silence())
     assert train(tmp_path / "out", tmp_path / "videos", steps=2, **given)
-    assert "900000" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "900000" in card
     assert (tmp_path / "videos" / ".latents").is_dir()
+    # Videos bring no buffers that edges or motion could be held against.
+    rows = json.loads((tmp_path / "out" / "result.json").read_text())["rows"]
+    assert all(row["psnr_db"] for row in rows)
+    assert {(row["edge_f1"], row["warp_relative"]) for row in rows} == {(None, None)}
+    assert "| - | - |" in card
+    assert "needs buffers of the engine" in card
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"task": "forward"}, "its videos show none of the references albedo, normal, depth"),
+        ({"frames": 9}, "longest run is 5 frames"),
+    ],
+)
+def test_videos_that_cannot_be_trained_on_go_by_the_name_that_their_user_gave(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], asked: dict[str, Any], said: str
+) -> None:
+    videos = tmp_path / "videos"
+    export_pairs(dataset, videos, talk=Silence())
+    with pytest.raises(SetupError, match=said) as problem:
+        train(tmp_path / "out", videos, steps=2, **asked, **given)
+    assert f"scenes in {videos} can" in problem.value.message
+    assert ".latents" not in str(problem.value)
+
+
+def test_videos_that_are_all_held_out_go_by_that_name_too(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], write_scene: WriteScene
+) -> None:
+    write_scene(tmp_path / "tests", 900_001)
+    export_pairs(tmp_path / "tests", tmp_path / "videos", talk=Silence())
+    with pytest.raises(RecordingError, match="none of them train") as problem:
+        train(tmp_path / "out", tmp_path / "videos", steps=2, **given)
+    assert problem.value.message.startswith(f"{tmp_path / 'videos'} holds")

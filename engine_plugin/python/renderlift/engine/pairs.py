@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from renderlift.bridge.errors import RenderError, SetupError
 from renderlift.bridge.frame import Channel, Frame
 from renderlift.engine.mitsuba import path_trace_frames
-from renderlift.engine.panda3d.play import load_scene
+from renderlift.engine.panda3d.play import instant_of, load_scene
 from renderlift.engine.panda3d.scene_graph import render_frames
 from renderlift.engine.photo import CameraResponse
 from renderlift.engine.scene import Scene
@@ -92,18 +92,17 @@ def path_tracer(
     loaded = _scene(scene, frames, kind)
 
     def trace(recorded: Sequence[Frame]) -> NDArray[np.uint8]:
-        for frame in recorded:
-            _refuse_other_scene(loaded, frame)
-        times = [frame.index for frame in recorded]
+        times = [instant_of(loaded, frame.index) for frame in recorded]
+        for frame, time in zip(recorded, times, strict=True):
+            _refuse_other_scene(loaded, frame, time)
         size = (recorded[0].height, recorded[0].width)
         return np.stack(list(path_trace_frames(loaded, *size, times, samples=samples)))
 
     return trace
 
 
-def _refuse_other_scene(scene: Scene, frame: Frame) -> None:
-    ours = scene.world_from_camera
-    if frame.index >= len(ours) or np.abs(ours[frame.index] - frame.camera.world_from_camera).max() > SAME_POSE:
+def _refuse_other_scene(scene: Scene, frame: Frame, time: int) -> None:
+    if np.abs(scene.world_from_camera[time] - frame.camera.world_from_camera).max() > SAME_POSE:
         raise RenderError(
             f"frame {frame.index} was not taken of {scene.name}: its camera stands elsewhere",
             fix="Name the scene that was recorded: --scene random:SEED or --scene demo.",

@@ -99,11 +99,15 @@ def _against_engine(moment: Moment) -> Iterator[tuple[str, float]]:
     channels, picture = moment.frame.channels, moment.picture
     render = channels[Channel.RGB]
     yield "sharpness_render", distance.sharpness(picture, render)
-    if not {Channel.INSTANCE_ID, Channel.DEPTH, Channel.ALBEDO}.isdisjoint(channels):
-        found = edges.picture_edges(picture)
-        yield "edge_f1", edges.edge_f1(found, edges.engine_edges(channels))
-        if Channel.INSTANCE_ID in channels or Channel.DEPTH in channels:
-            yield "border_recall", edges.edge_recall(found, edges.geometry_edges(channels))
+    found, known, borders = (
+        edges.picture_edges(picture),
+        edges.engine_edges(channels),
+        edges.geometry_edges(channels),
+    )
+    if known.any():  # an engine that knows of no edge has nothing to hold the picture against
+        yield "edge_f1", edges.edge_f1(found, known)
+    if borders.any():
+        yield "border_recall", edges.edge_recall(found, borders)
     if Channel.INSTANCE_ID not in channels:
         return
     fit = edges.label_fit(picture, render, channels[Channel.INSTANCE_ID])

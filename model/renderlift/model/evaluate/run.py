@@ -28,7 +28,7 @@ from renderlift.model.evaluate.subjects import RENDER, TRUTH, LoadRenderer, Read
 Progress = Callable[[str, int, int], None]  # subject, frames done, frames in all
 Remark = Callable[[str], None]
 
-VERSION = 2  # of the measures: results of another version are measured again
+VERSION = 3  # of the measures: results of another version are measured again
 _ENCODED = (cv2.IMWRITE_PNG_COMPRESSION, 3)
 
 

@@ -77,8 +77,11 @@ def part_of(name: str) -> Part:
     return Part.HELD_OUT if int(name) >= FIRST_HELD_OUT_SEED else Part.TRAIN
 
 
-def pair_folders(dataset: Path | str, part: Part = Part.ALL) -> list[Path]:
+def pair_folders(dataset: Path | str, part: Part = Part.ALL, *, called: Path | None = None) -> list[Path]:
     """The scenes of a dataset, in the order of their numbers; nothing of them is read.
+
+    Args:
+        called: what an error calls the dataset, where that is not the folder itself.
 
     Raises:
         RecordingError: no such folder, a format of the future, or no scene of that part in it.
@@ -100,7 +103,7 @@ def pair_folders(dataset: Path | str, part: Part = Part.ALL) -> list[Path]:
     if not chosen:
         what = "no scenes" if part is Part.ALL else f"{len(found)} scenes, none of them {part.replace('_', ' ')}"
         raise RecordingError(
-            f"{dataset} holds {what}",
+            f"{called or dataset} holds {what}",
             fix=f"Scenes are folders named 000000, 000001, ...; those from {FIRST_HELD_OUT_SEED} on are held out.",
         )
     return chosen

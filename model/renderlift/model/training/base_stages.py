@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.autoencoder_training import psnr, reconstruction_loss, set_latent_statistics
+from renderlift.model.bases.facts import EMBEDDED
 from renderlift.model.control import to_pixels
 from renderlift.model.embedded import EmbeddedSize, build, build_autoencoder
 from renderlift.model.linear_start import fit_code, start_linear
 from renderlift.model.packing import empty_context
 from renderlift.model.pairs import Pair, read_pair
 from renderlift.model.references import can_show
-from renderlift.model.render import load, load_base
+from renderlift.model.render import find_base, load, load_base
 from renderlift.model.training.adapter import spread, weights_of
 from renderlift.model.training.dataset import Scene, cut, variants
 from renderlift.model.training.flow import flow_loss, noise_levels
@@ -50,8 +51,9 @@ def open_stage(recipe: Recipe, device: torch.device) -> Work:
     """The model that a stage trains.
 
     Raises:
-        SetupError: a folder that the recipe names is not there.
+        SetupError: a folder that the recipe names is not there, or holds a base of another kind.
     """
+    _check_base(recipe)
     if recipe.task == "autoencoder":
         autoencoder = open_autoencoder(recipe, device)
         return Work(count(autoencoder), _grid(autoencoder), lambda stage: train_autoencoder(stage, autoencoder))
@@ -62,6 +64,27 @@ def open_stage(recipe: Recipe, device: torch.device) -> Work:
     torch.manual_seed(recipe.seed)
     lock = lock_to_train(recipe).to(device)
     return Work(count(lock), Grid(1, 1, 1, 0), lambda stage: train_lock(stage, lock))
+
+
+def _check_base(recipe: Recipe) -> None:
+    """A lock is trained on what any base paints; the other stages go on from a base of the embedded kind alone.
+
+    A published LTX-2 is of the same classes, but learned to read: these stages tell it nothing, so it would forget.
+    """
+    if recipe.base == EMBEDDED.name:
+        return
+    _, facts = find_base(recipe.base)
+    if recipe.task == "lock" or facts is EMBEDDED:
+        return
+    adapter = (
+        f"; what this one takes is an adapter: renderlift train lift --base {recipe.base}"
+        if facts.takes_adapters
+        else ""
+    )
+    raise SetupError(
+        f"the stage {recipe.task} makes a base of the embedded kind, and {recipe.base} is {facts.title}",
+        fix=f"Leave --base out to begin anew, or name a folder that `renderlift train transformer` wrote{adapter}.",
+    )
 
 
 def open_autoencoder(recipe: Recipe, device: torch.device) -> AutoencoderKLLTX2Video:

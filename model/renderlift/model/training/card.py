@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderlift.model.references import PHOTO
 from renderlift.model.training.fit import Fitted
 from renderlift.model.training.measure import Result, Row
 from renderlift.model.training.plan import Plan
@@ -50,7 +51,7 @@ def card(name: str, recipe: Recipe, facts: Facts, result: Result) -> str:
         + (_losses(facts.losses) if facts.losses else ""),
         "## Measured",
         *[f"{what[:1].upper()}{what[1:]}: {value:.2f} dB." for what, value in facts.figures],
-        *([_measured(result)] if result.rows or not facts.figures else []),
+        *([_measured(result, recipe)] if result.rows or not facts.figures else []),
     ]
     if result.pictures:
         parts.append("![Held-out scenes: the render, what came out, the truth](strip.jpg)")
@@ -86,15 +87,17 @@ def _what(name: str, recipe: Recipe) -> str:
             )
 
 
-def _measured(result: Result) -> str:
+def _measured(result: Result, recipe: Recipe) -> str:
     if not result.rows:
         why = result.problems[0] if result.problems else "the dataset holds no scenes that were kept for it"
         return f"Nothing: {why}."
     lines = ["| " + " | ".join(HEADER) + " |", "|---" * len(HEADER) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in table_rows(result)]
+    lacks = any(None in (row.edge_f1, row.warp_relative) for row in result.rows) and recipe.target == PHOTO
+    why = " What has a dash needs buffers of the engine that these scenes do not hold." if lacks else ""
     return (
         f"Mean over scenes that were not trained on: {', '.join(result.scenes)}. Warp error is "
-        "relative to the render's own.\n\n" + "\n".join(lines)
+        f"relative to the render's own.{why}\n\n" + "\n".join(lines)
     )
 
 

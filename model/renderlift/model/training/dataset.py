@@ -35,6 +35,14 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """Why a scene cannot be trained on, and what to do where none can."""
+
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class Survey:
     """The scenes of a dataset: what is trained on, what is kept to measure, what cannot be used and why."""
 
@@ -47,7 +55,15 @@ class Survey:
         return sum(scene.windows for scene in self.train)
 
 
-def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio: int, multiple: int = 1) -> Survey:
+def survey(
+    dataset: Path,
+    held_out: Path | None,
+    recipe: Recipe,
+    temporal_ratio: int,
+    multiple: int = 1,
+    *,
+    called: Path | None = None,
+) -> Survey:
     """Look at every scene of a dataset, a millisecond each.
 
     Args:
@@ -55,30 +71,32 @@ def survey(dataset: Path, held_out: Path | None, recipe: Recipe, temporal_ratio:
         held_out: another one that is measured on; None = the held-out scenes of `dataset`.
         temporal_ratio: frames that the base packs into one latent.
         multiple: of which the base wants heights and widths, where videos bring their own.
+        called: what errors call the dataset, where `dataset` is a folder that its user never saw.
 
     Raises:
         SetupError: the frame count does not suit the base, sizes differ, or no scene can be used.
         RecordingError: no dataset.
     """
     _check_frames(recipe.frames, temporal_ratio)
-    folders = pair_folders(dataset, Part.TRAIN)
+    folders = pair_folders(dataset, Part.TRAIN, called=called)
     kept = _held_out_folders(dataset, held_out)
     if not kept and len(folders) > 1:
         kept = _spare(folders, recipe.held_out_scenes)
         folders = [folder for folder in folders if folder not in kept]
     scenes: list[Scene] = []
-    left_out: list[str] = []
+    unfit: dict[str, Unfit] = {}
     for folder in folders:
         _check_videos(folder, temporal_ratio, multiple)
         scene = survey_scene(folder, recipe)
         if isinstance(scene, Scene):
             scenes.append(scene)
         else:
-            left_out.append(f"{folder.name}: {scene}")
+            unfit[folder.name] = scene
+    left_out = [f"{name}: {scene.reason}" for name, scene in unfit.items()]
     if not scenes:
         raise SetupError(
-            f"none of the {len(folders)} scenes in {dataset} can be trained on; {left_out[0]}",
-            fix="Lower frames where scenes are short (--config); else train on recordings that hold what is read.",
+            f"none of the {len(folders)} scenes in {called or dataset} can be trained on; {left_out[0]}",
+            fix=next(iter(unfit.values())).fix,
         )
     _check_sizes(scenes)
     return Survey(tuple(scenes), tuple(kept), tuple(left_out))
@@ -177,19 +195,18 @@ class _Holdings:
     width: int
     runs: Sequence[tuple[int, int]]  # first and last index of frames without a gap
     truth: Collection[int]
+    are_videos: bool = False
 
 
-def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
+def survey_scene(folder: Path, recipe: Recipe) -> Scene | Unfit:
     """The scene in this folder, or why it cannot be used."""
     names = (*recipe.shown, recipe.target)
     found = _holdings(folder)
-    if isinstance(found, str):
+    if isinstance(found, Unfit):
         return found
-    if not can_show(recipe.target, found.channels):
-        return f"its recording has no {recipe.target}"
-    if not any(can_show(name, found.channels) for name in recipe.shown):
-        what = "what is shown" if recipe.control else "the references"
-        return f"its recording has none of {what}: {', '.join(recipe.shown)}"
+    if lacking := _lacking(found, recipe):
+        fix = "Videos hold the picture alone: train on the scenes" if found.are_videos else "Train on recordings"
+        return Unfit(lacking, f"{fix} that hold it ({', '.join(names)}).")
     windows = longest = 0
     truth, at_once = set(found.truth), _held_at_once(recipe)
     for first, last in found.runs:
@@ -198,26 +215,42 @@ def survey_scene(folder: Path, recipe: Recipe) -> Scene | str:
             for start in _window_starts(min(at_once, last + 1 - chunk), recipe.frames):
                 indices = range(chunk + start, chunk + start + recipe.frames)
                 windows += PHOTO not in names or truth.issuperset(indices)
-    if not windows:
-        return (
-            f"its longest run is {longest} frames, a clip needs {recipe.frames}"
-            if longest < recipe.frames
-            else f"no {recipe.frames} neighbouring frames have a truth picture each"
-        )
-    return Scene(folder, found.height, found.width, windows, _fingerprint(folder))
+    if windows:
+        return Scene(folder, found.height, found.width, windows, _fingerprint(folder))
+    lower = "or lower frames (--config)"
+    if longest >= recipe.frames:
+        reason = f"no {recipe.frames} neighbouring frames have a truth picture each"
+        return Unfit(reason, f"Put photos of so many into NNNNNN/truth, {lower}.")
+    pairs = f"renderlift pairs FOLDER --seeds 0:200 --frames {recipe.frames}"
+    longer = "Cut longer videos" if found.are_videos else f"Make longer scenes, e.g. {pairs}"
+    return Unfit(f"its longest run is {longest} frames, a clip needs {recipe.frames}", f"{longer}; {lower}.")
 
 
-def _holdings(folder: Path) -> _Holdings | str:
+def _lacking(found: _Holdings, recipe: Recipe) -> str:
+    """What of the recipe's pictures a scene cannot show; empty where there is enough."""
+    shows = "its videos show" if found.are_videos else "its recording has"
+    if not can_show(recipe.target, found.channels):
+        return f"{shows} no {recipe.target}"
+    if not any(can_show(name, found.channels) for name in recipe.shown):
+        what = "what is shown" if recipe.control else "the references"
+        return f"{shows} none of {what}: {', '.join(recipe.shown)}"
+    return ""
+
+
+def _holdings(folder: Path) -> _Holdings | Unfit:
     if (videos := read_pointer(folder)) is not None:
         facts = videos.facts
         every = range(facts.frames)
-        return _Holdings([Channel.RGB], facts.height, facts.width, [(0, facts.frames - 1)], every)
+        return _Holdings([Channel.RGB], facts.height, facts.width, [(0, facts.frames - 1)], every, True)
     try:
         streams = summarize(folder / "render").streams
     except RecordingError as problem:
-        return problem.message
+        return Unfit(problem.message, problem.fix or "Make the scene again.")
     if len(streams) != 1:
-        return f"{len(streams)} cameras or sessions in one recording, a pair has one"
+        return Unfit(
+            f"{len(streams)} cameras or sessions in one recording, a pair has one",
+            "Give each camera and each session a scene of its own.",
+        )
     stream = streams[0]
     truth = {int(path.stem) for path in (folder / "truth").glob("[0-9]*.png") if path.stem.isdecimal()}
     return _Holdings(stream.channels, stream.height, stream.width, stream.runs, truth)

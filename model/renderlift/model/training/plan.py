@@ -40,12 +40,16 @@ class Plan:
     frames: int
     height: int
     width: int
+    pairs_height: int  # of the pictures that the clips are made of
+    pairs_width: int
     tokens: int  # of target and all references
     parameters: int
     trained: int
     memory: Memory
     memory_bytes: int  # with it; 0 = not estimated
     full_bytes: int  # without saving any
+    low_bytes: int  # with memory = low; 0 = there is no such way
+    state_bytes: int  # of weights, and of what learning them takes: at least so much
     available_bytes: int  # on the GPU; 0 = there is none
 
 
@@ -123,6 +127,7 @@ def make_plan(
     target = frames * (sizes.height // grid.spatial_ratio) * (sizes.width // grid.spatial_ratio)
     tokens = target + len(recipe.references) * target // sizes.downscale**2
     full = _full_bytes(recipe, grid, counts, tokens)
+    low = _low_bytes(grid, counts, tokens) if counts.largest else 0
     memory: Memory = "full"
     if counts.largest and (recipe.memory == "low" or 0 < SPARE_SHARE * available_bytes < full):
         memory = "full" if recipe.memory == "full" else "low"
@@ -134,12 +139,16 @@ def make_plan(
         frames=recipe.frames,
         height=sizes.height,
         width=sizes.width,
+        pairs_height=survey.train[0].height,
+        pairs_width=survey.train[0].width,
         tokens=tokens,
         parameters=counts.parameters,
         trained=counts.trained,
         memory=memory,
-        memory_bytes=_low_bytes(grid, counts, tokens) if memory == "low" else full,
+        memory_bytes=low if memory == "low" else full,
         full_bytes=full,
+        low_bytes=low,
+        state_bytes=_state_bytes(counts),
         available_bytes=int(available_bytes),
     )
 
@@ -149,7 +158,11 @@ def _full_bytes(recipe: Recipe, grid: Grid, counts: Counts, tokens: int) -> int:
         return 0
     row = recipe.batch * tokens * grid.width
     kept = row * grid.layers * (CHECKPOINTED_BYTES if recipe.gradient_checkpointing else LAYER_BYTES)
-    return counts.bytes + counts.trained * STATE_BYTES + kept + row * LAYER_BYTES
+    return _state_bytes(counts) + kept + row * LAYER_BYTES
+
+
+def _state_bytes(counts: Counts) -> int:
+    return counts.bytes + counts.trained * STATE_BYTES
 
 
 def _low_bytes(grid: Grid, counts: Counts, tokens: int) -> int:
@@ -167,6 +180,7 @@ def plan_text(plan: Plan, recipe: Recipe) -> str:
         f"{recipe.task}: {shown} to {recipe.target}, for {end}.",
         f"  pairs: {plan.scenes} scenes, {plan.windows} stretches of {plan.frames} frames, {plan.clips} clips at "
         f"{plan.width}x{plan.height}; {plan.held_out} scenes held out to measure on",
+        *_why_so_large(plan, recipe),
         f"  model: {plan.trained / 1e6:.2f} M of {plan.parameters / 1e6:.1f} M parameters train, in batches of "
         f"{recipe.batch}",
     ]
@@ -175,7 +189,30 @@ def plan_text(plan: Plan, recipe: Recipe) -> str:
             f"  memory: about {_size(plan.memory_bytes)} beside the program, for {plan.tokens} tokens a clip"
         )
         lines += _why(plan, recipe)
+    else:
+        least = _size(plan.state_bytes)
+        lines.append(f"  memory: {least} for weights and what learns them; how much clips add was not estimated")
+    lines += _without_gpu(plan)
     return "\n".join(lines)
+
+
+def _why_so_large(plan: Plan, recipe: Recipe) -> list[str]:
+    """Where pairs are enlarged, which gains them no detail."""
+    if plan.height * plan.width <= plan.pairs_height * plan.pairs_width:
+        return []
+    area = "working_pixels" if recipe.working_pixels else "the area that the base paints at, here and in `enhance`"
+    return [f"  the pairs are {plan.pairs_width}x{plan.pairs_height}: they are enlarged to {area}"]
+
+
+def _without_gpu(plan: Plan) -> list[str]:
+    if plan.available_bytes:
+        return []
+    needs = ""
+    if plan.full_bytes:
+        ways = [(plan.full_bytes, "memory = full"), (plan.low_bytes, "memory = low")]
+        told = [f"{_size(needed / SPARE_SHARE)} for {way}" for needed, way in ways if needed]
+        needs = f"; one would need {' or '.join(told)}"
+    return [f"  there is no CUDA GPU in use here{needs}"]
 
 
 def _why(plan: Plan, recipe: Recipe) -> list[str]:

@@ -19,17 +19,24 @@ from renderlift.model.training.adapter import open_adapter, settled
 from renderlift.model.training.base_stages import open_stage
 from renderlift.model.training.card import HEADER, Facts, table_rows, write_card
 from renderlift.model.training.dataset import Survey, survey
+from renderlift.model.training.finished import (
+    PICTURES,
+    RECIPE_FILE,
+    RESULT_FILE,
+    Before,
+    files_of,
+    is_finished,
+    look_at,
+)
 from renderlift.model.training.fit import checkpoint_facts
 from renderlift.model.training.journal import Journal, loss_at_both_ends, write_json
 from renderlift.model.training.measure import Result, measure_renders
 from renderlift.model.training.plan import Plan, choose_sizes, make_plan, plan_text
-from renderlift.model.training.recipe import BASE_STAGES, Recipe, changed_fields, read_recipe, to_toml
-from renderlift.model.training.stage import Outcome, Stage, checkpoint_in
+from renderlift.model.training.recipe import BASE_STAGES, Recipe, read_recipe, to_toml
+from renderlift.model.training.stage import Outcome, Stage
 from renderlift.model.training.strip import save_strip, strip
 from renderlift.model.training.talk import Silence, Talk
 from renderlift.model.training.team import in_turn, join_team
-
-RECIPE_FILE = "recipe.toml"
 
 
 def train(
@@ -69,21 +76,27 @@ def train(
         recipe = settled(recipe)
     team = join_team(device)
     talk = talk if talk is not None and team.leads else Silence()
-    _refuse_other_recipe(output, recipe, restart=restart)
+    before = look_at(output, recipe, restart=restart)
+    if is_finished(output, before, recipe):
+        _tell_finished(output, before, recipe, talk)
+        return True
+    recipe = before.at_least_this(recipe)
     work = (open_stage if recipe.task in BASE_STAGES else open_adapter)(recipe, team.device)
     kept = cache or (dataset / ".latents" if dataset.is_dir() else dataset.parent / ".latents")
     pairs, measured = in_turn(team, lambda: (as_scenes(dataset, kept), held_out and as_scenes(held_out, kept)))
-    found = survey(pairs, measured, recipe, work.grid.temporal_ratio, work.grid.multiple)
+    found = survey(pairs, measured, recipe, work.grid.temporal_ratio, work.grid.multiple, called=dataset)
     sizes = choose_sizes(found, recipe, work.grid, work.pixels, stretches=work.stretches)
     plan = make_plan(found, recipe, sizes, work.grid, work.counts, gpu_memory_bytes(team.device))
-    _tell_plan(plan, recipe, found, output, talk, restart=restart)
+    _tell_plan(plan, recipe, found, before, talk)
     if dry_run:
         return True
     if team.leads:
         _open_output(output, recipe, restart=restart)
     team.wait()
     with ExitStack() as stack:
-        journal = stack.enter_context(Journal(output / "training", recipe, talk)) if team.leads else None
+        journal = Journal(output / "training", recipe, talk, step=before.step) if team.leads else None
+        if journal:
+            stack.enter_context(journal)
         stage = Stage(recipe, found, sizes, output, kept, team, journal, talk, stop, plan.memory)
         outcome = work.run(stage)
     if not outcome.fitted.done:
@@ -92,24 +105,34 @@ def train(
         return False
     if team.leads:
         facts = Facts(dataset.name, plan, outcome.fitted, loss_at_both_ends(output / "training"), outcome.figures)
-        _report(stage, facts, outcome)
+        return _report(stage, facts, outcome)
     return True
 
 
-def _tell_plan(plan: Plan, recipe: Recipe, found: Survey, output: Path, talk: Talk, *, restart: bool) -> None:
+def _tell_finished(output: Path, before: Before, recipe: Recipe, talk: Talk) -> None:
+    done = f"{output} is at step {before.step} already, after {before.spent_s / 60:.1f} minutes"
+    more = "steps" if recipe.steps else "minutes"
+    text = (
+        f"{done}; everything is left as it is. A larger --{more} trains on, --restart begins again; "
+        f"without {output / RESULT_FILE} it is measured again."
+    )
+    talk.tell("finished", text, output=output, step=before.step, spent_s=before.spent_s)
+
+
+def _tell_plan(plan: Plan, recipe: Recipe, found: Survey, before: Before, talk: Talk) -> None:
     talk.tell("plan", plan_text(plan, recipe), plan=asdict(plan), recipe=asdict(recipe))
     for reason in found.left_out[:3]:
         talk.tell("left_out", f"  left out {reason}", reason=reason)
     if len(found.left_out) > 3:
         talk.tell("left_out", f"  ... and {len(found.left_out) - 3} more")
-    step, spent_s = (0, 0.0) if restart else checkpoint_facts(checkpoint_in(output))
-    if step:
-        text = f"  going on at step {step}, {spent_s / 60:.1f} minutes in"
-        talk.tell("going_on", text, step=step, spent_s=spent_s)
+    if before.step:
+        doing = "trained already; what is missing is made" if before.has_spent(recipe) else "going on"
+        text = f"  {doing} at step {before.step}, {before.spent_s / 60:.1f} minutes in"
+        talk.tell("going_on", text, step=before.step, spent_s=before.spent_s)
 
 
-def _report(stage: Stage, facts: Facts, outcome: Outcome) -> None:
-    """Measure on the held-out scenes, and write card, table and pictures."""
+def _report(stage: Stage, facts: Facts, outcome: Outcome) -> bool:
+    """Measure on the held-out scenes, and write card, table and pictures; False: it was stopped before."""
     output, recipe = stage.output, stage.recipe
     renders = outcome.renders if stage.found.held_out else {}
     result = (
@@ -117,17 +140,21 @@ def _report(stage: Stage, facts: Facts, outcome: Outcome) -> None:
         if renders
         else Result((), (), (), ())
     )
+    if stage.stop():
+        stage.talk.tell("stopped", "Trained, and stopped before it was measured; the same command measures it.")
+        return False
     if result.pictures:
-        save_strip(strip(result.pictures), output / "strip.jpg")
+        save_strip(strip(result.pictures), output / PICTURES)
     rows = [asdict(row) for row in result.rows]
     write_json(
-        output / "result.json",
+        output / RESULT_FILE,
         {
             "scenes": result.scenes,
             "rows": rows,
             "figures": outcome.figures,
             "problems": result.problems,
             "steps": facts.fitted.step,
+            "files": files_of(output),
         },
     )
     write_card(output, recipe, facts, result)
@@ -139,18 +166,7 @@ def _report(stage: Stage, facts: Facts, outcome: Outcome) -> None:
     for problem in result.problems:
         stage.talk.tell("not_measured", f"not measured: {problem}")
     stage.talk.tell("trained", f"{output} is ready; {output / 'README.md'} says what it is.", output=output)
-
-
-def _refuse_other_recipe(output: Path, recipe: Recipe, *, restart: bool) -> None:
-    path = output / "training" / RECIPE_FILE
-    if restart or not path.exists():
-        return
-    changed = changed_fields(read_recipe(path), recipe)
-    if changed:
-        raise SetupError(
-            f"{output} holds a training with another {', '.join(changed)}",
-            fix="Use another output folder, or --restart to begin again in this one.",
-        )
+    return True
 
 
 def _open_output(output: Path, recipe: Recipe, *, restart: bool) -> None:

@@ -79,9 +79,10 @@ def capture(base: Any, stage: Stage, options: argparse.Namespace, ending: thread
 
     def grab(index: int) -> Sequence[Frame]:
         nonlocal names
-        if index % len(scene) == 0:
+        instant = instant_of(scene, index)
+        if instant == 0:
             pixels.cut()
-        stage.pose(index % len(scene))
+        stage.pose(instant)
         pixels.skip_to(index)
         frame = pixels.grab(round(index * 1e9 / scene.fps))
         if frame.names is not names:
@@ -94,6 +95,11 @@ def capture(base: Any, stage: Stage, options: argparse.Namespace, ending: thread
         resumes = options.session is not None
         capture_all(publisher, grab, (pixels.camera_name,), ending, frames=frames, resumes=resumes)
     pixels.close()
+
+
+def instant_of(scene: Scene, index: int) -> int:
+    """Which instant of a scene frame `index` of a capture shows: after the last one comes a cut to the first."""
+    return index % len(scene)
 
 
 def preview(base: Any, stage: Stage, options: argparse.Namespace, ending: threading.Event) -> None:
