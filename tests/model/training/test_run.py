@@ -204,7 +204,7 @@ def test_videos_with_columns_train_and_are_measured_on(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"task": "forward"}, "its videos show none of the references albedo, normal, depth"),
+        ({"task": "forward"}, "its videos show none of the references: albedo, normal, depth"),
         ({"frames": 9}, "longest run is 5 frames"),
     ],
 )
