@@ -155,7 +155,7 @@ def enhance_all(
 
     Args:
         cluster: who works; None = this process, one stream after the other.
-        restart: give up what earlier runs have finished, and overwrite outputs.
+        restart: give up what earlier runs have finished, and replace outputs.
         told: called now and then with how far it is.
         died: called when a worker has died over a stream.
 

@@ -95,7 +95,8 @@ def enhance(
             ledger, so that a resumed run cannot mix two looks.
         session, camera: which stream, where the recording holds several.
         side_by_side: put the engine's picture to the left of each rendered one.
-        restart: give up what an interrupted run has finished, or overwrite `output`.
+        restart: give up what an interrupted run has finished, or replace `output`: a video once the new one is
+            whole, pictures one by one.
         progress: called at the start and after each clip.
 
     Raises:
