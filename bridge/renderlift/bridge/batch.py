@@ -166,10 +166,32 @@ def enhance_all(
         for stream in streams if restart else ():
             Parts(stream.output, stream.summary, look.side_by_side).clear()
         streams[0].output.parent.mkdir(parents=True, exist_ok=True)
+    refused = dict(_refused(streams, look))
+    yield from refused.items()
+    if not (left := [stream for stream in streams if stream not in refused]):
+        return
     if cluster is None:
-        yield from _here(streams, look, told)
+        yield from _here(left, look, told)
     else:
-        yield from _by_workers(streams, look, cluster, told, died)
+        yield from _by_workers(left, look, cluster, told, died)
+
+
+def _refused(streams: Iterable[Stream], look: Look) -> Iterator[tuple[Stream, Failure]]:
+    """Streams whose output is in the way, or was begun otherwise: told before anything is loaded."""
+    for stream in streams:
+        order = _order(stream, look, look.length or 0, look.overlap or 0)
+        try:
+            order.refuse(stream.summary, length=look.length, overlap=look.overlap, noted=stream.noted)
+        except RecordingError as error:
+            yield stream, Failure(error.message, error.fix)
+
+
+def _order(stream: Stream, look: Look, length: int, overlap: int) -> Order:
+    names = {"session": stream.summary.session, "camera": stream.summary.camera}
+    settings = {"render": look.render, **look.options}
+    return Order(
+        stream.recording, stream.output, length, overlap, settings, side_by_side=look.side_by_side, **names
+    )
 
 
 def _here(streams: Sequence[Stream], look: Look, told: Told) -> Generator[tuple[Stream, Enhanced | Failure]]:
@@ -262,14 +284,10 @@ def open_work(
         wrong = Failure(error.message, error.fix, fatal=True)
         return lambda piece: wrong
     length, overlap = clip_size(render, look.length, look.overlap)
-    settings = {"render": look.render, **look.options}
 
     def work(piece: Piece) -> Result:
         stream = piece.stream
-        names = {"session": stream.summary.session, "camera": stream.summary.camera}
-        order = Order(
-            stream.recording, stream.output, length, overlap, settings, side_by_side=look.side_by_side, **names
-        )
+        order = _order(stream, look, length, overlap)
         try:
             if piece.shares:
                 return split(order, piece.shares)

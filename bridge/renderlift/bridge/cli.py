@@ -141,11 +141,14 @@ def enhance(
 
         if many.is_many(recordings, workers, ray_address):
             from renderlift.bridge.batch import Look, streams_of
+            from renderlift.bridge.places import refuse_place
 
             if ray_address:  # other machines have other working folders
                 recordings, output = [path.resolve() for path in recordings], output.resolve()
                 renderer = many.with_whole_paths(renderer)
             chosen = streams_of(recordings, output, png=png, session=session, camera=camera)
+            outputs = [output, *(stream.output for stream in chosen.streams)]
+            refuse_place(outputs, [*recordings, *(stream.recording for stream in chosen.streams)], renderer)
             look = Look(render, renderer, length, overlap, side_by_side)
             crew = many.cluster_for(look, workers, ray_address)
             finished, failed, gaps = many.enhance_many(chosen, look, crew, events, restart=restart)
@@ -153,15 +156,19 @@ def enhance(
                 raise typer.Exit(LOSSY if finished else FAILED)
             return
         from renderlift.bridge.clip import clip_size
+        from renderlift.bridge.enhance import Order
         from renderlift.bridge.enhance import enhance as enhance_recording
-        from renderlift.bridge.record import summarize
+        from renderlift.bridge.places import refuse_place
         from renderlift.bridge.remedied import in_words
         from renderlift.bridge.renderer import load_renderer
-        from renderlift.bridge.video import refuse_other_ending
 
         (recording,) = recordings
-        summarize(recording)  # wrong names are told before the model is loaded
-        refuse_other_ending(output)
+        settings = {"render": render, **renderer}
+        order = Order(recording, output, length or 0, overlap or 0, settings, session, camera, side_by_side)
+        stream = order.stream()  # what is wrong is told before the model is loaded, which takes long
+        refuse_place([output], recordings, renderer)
+        if not restart:
+            order.refuse(stream, length=length, overlap=overlap)
         lift = load_renderer(render, renderer)
         frames, shared = clip_size(lift, length, overlap)
         done = enhance_recording(
@@ -170,7 +177,7 @@ def enhance(
             lift,
             length=frames,
             overlap=shared,
-            settings={"render": render, **renderer},
+            settings=settings,
             session=session,
             camera=camera,
             side_by_side=side_by_side,

@@ -68,12 +68,14 @@ def serve(
 
         from renderlift.bridge.clip import clip_size, preview_size
         from renderlift.bridge.films import Films
+        from renderlift.bridge.places import refuse_place
         from renderlift.bridge.receive import Receiver
         from renderlift.bridge.record import Recorder
         from renderlift.bridge.renderer import load_renderer
         from renderlift.bridge.serve import Service
         from renderlift.bridge.serve import serve as serve_engines
 
+        refuse_place([video] if video else [], [record] if record else [], renderer)
         with ExitStack() as stack:
             recorder = stack.enter_context(Recorder(record)) if record else None
             films = stack.enter_context(Films(video)) if video else None

@@ -255,7 +255,9 @@ def evaluate(
         raise typer.BadParameter("--part is held_out, train or all")
     with telling(as_json, debug) as events, options.interrupted_by_terminate():
         from renderlift.bridge.evaluate import evaluate as evaluate_all
+        from renderlift.bridge.places import refuse_place
 
+        refuse_place([output], [recording, *(video or []), *([truth] if truth else [])], renderer)
         asked = {
             "input": recording,
             "output": output,

@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -110,13 +110,31 @@ class Parts:
         if self._is_in_the_way() and not (self.root / _REPLACES).exists():
             raise RecordingError(f"{self.output} is there already", fix="Add --restart, or choose another name.")
 
-    def ledger(self, wanted: Mapping[str, str]) -> Ledger | None:
+    def refuse(self, wanted: Mapping[str, str], *, unknown: Collection[str] = (), noted: bool = False) -> None:
+        """Hold a run against what is there, before anything is loaded for it.
+
+        Args:
+            unknown: settings that are not known yet.
+            noted: an output that is noted as finished with these settings is fine.
+
+        Raises:
+            RecordingError: an output is in the way, or was begun with other settings.
+        """
+        if noted and self.noted(wanted, unknown=unknown):
+            return
+        if not (self.plan(wanted, unknown=unknown) or self.ledger(wanted, unknown=unknown)):
+            self.refuse_in_the_way()
+
+    def ledger(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Ledger | None:
         """The ledger to go on from; None = nothing was begun.
+
+        Args:
+            unknown: settings that are not compared.
 
         Raises:
             RecordingError: it was begun with other settings, or is not a ledger.
         """
-        return self._read(self.folder / "ledger.json", Ledger, wanted)
+        return self._read(self.folder / "ledger.json", Ledger, wanted, unknown)
 
     def begin(self, wanted: dict[str, str]) -> Ledger:
         """A ledger of nothing yet, on disk."""
@@ -126,20 +144,20 @@ class Parts:
         self.write_ledger(ledger)
         return ledger
 
-    def plan(self, wanted: Mapping[str, str]) -> Plan | None:
+    def plan(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Plan | None:
         """How the recording was shared out; None = not.
 
         Raises:
             RecordingError: as `ledger`.
         """
-        return self._read(self.root / "plan.json", Plan, wanted)
+        return self._read(self.root / "plan.json", Plan, wanted, unknown)
 
     def write_plan(self, plan: Plan) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         with _replacing(self.root / "plan.json") as path:
             path.write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
 
-    def noted(self, wanted: Mapping[str, str]) -> Ledger | None:
+    def noted(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Ledger | None:
         """The ledger of an output that was finished and noted as such; None = it was not, or is gone.
 
         Raises:
@@ -147,7 +165,7 @@ class Parts:
         """
         if not self.output.exists() or any((self.root / name).exists() for name in (_REPLACES, *_LEDGERS)):
             return None
-        return self._read(self._note, Ledger, wanted)
+        return self._read(self._note, Ledger, wanted, unknown)
 
     @contextmanager
     def locked(self) -> Generator[None]:
@@ -251,7 +269,9 @@ class Parts:
                 (self.output / name).unlink()
         replaces.unlink()
 
-    def _read(self, path: Path, kind: type[Kept], wanted: Mapping[str, str]) -> Kept | None:
+    def _read(
+        self, path: Path, kind: type[Kept], wanted: Mapping[str, str], unknown: Collection[str]
+    ) -> Kept | None:
         if not path.exists():
             return None
         try:
@@ -260,9 +280,9 @@ class Parts:
             raise RecordingError(
                 f"{path} is not a {kind.__name__.lower()} of ours: {error}", fix="Add --restart to begin again."
             ) from error
-        if kept.settings != wanted:
+        if differences := _differences(kept.settings, wanted, unknown):
             raise RecordingError(
-                f"{self.output} was begun with other settings: {_differences(kept.settings, wanted)}",
+                f"{self.output} was begun with other settings: {differences}",
                 fix="Use the same settings, or add --restart to begin again.",
             )
         return kept
@@ -300,8 +320,9 @@ def _lock(folder: int, output: Path) -> None:
         return
 
 
-def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+def _differences(before: Mapping[str, str], now: Mapping[str, str], unknown: Collection[str]) -> str:
+    known = [name for name in {**before, **now} if name not in unknown]
+    names = [name for name in known if before.get(name) != now.get(name)]
     return ", ".join(f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}" for name in names)
 
 
