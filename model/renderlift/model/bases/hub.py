@@ -4,6 +4,7 @@ A hub's branch can change under its name, so a base is named by the commit that 
 """
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,10 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import logging
 
     refuse_no_hub()
-    logging.set_verbosity_error()  # it would tell each of its retries; that they were in vain is told below
+    # It would tell each of its retries; that they were in vain is told below.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     found: dict[str, Any] = {"repository": repository, "revision": revision, "licence": licence}
     try:
         snapshot_download(
