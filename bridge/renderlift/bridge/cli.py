@@ -204,7 +204,8 @@ def doctor(
         str | None, typer.Option(help="Folder of a large base, to be measured; else the published ones.")
     ] = None,
     gpu_memory: Annotated[
-        float | None, typer.Option(min=1, help="GB of a GPU that is not here, to plan for.", metavar="GB")
+        float | None,
+        typer.Option(parser=options.gigabytes, help="GB of a GPU that is not here, to plan for.", metavar="GB"),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -217,8 +218,10 @@ def doctor(
     """
     with telling(as_json, debug) as events:
         from renderlift.bridge.doctor import examine, tell_findings
-        from renderlift.bridge.doctor_bases import tell_bases
+        from renderlift.bridge.doctor_bases import refuse_no_base, tell_bases
 
+        if base:
+            refuse_no_base(Path(base))
         findings = examine()
         tell_findings(findings, events)
         tell_bases(events, base=base, gpu_memory_gb=gpu_memory)

@@ -1,6 +1,7 @@
 """Command-line options that several commands share."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -56,6 +57,14 @@ def check_clip(length: int | None, overlap: int | None) -> None:
     """Refuse an overlap that leaves no frame of its own to a clip."""
     if length is not None and overlap is not None and overlap >= length:
         raise typer.BadParameter(f"--overlap {overlap} must be less than --length {length}")
+
+
+def gigabytes(text: str) -> float:
+    """80, 80GB or "80 GB"."""
+    amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:GB?)?", text.strip(), re.IGNORECASE)
+    if amount is None or float(amount[1]) < 1:
+        raise typer.BadParameter(f"{text!r} is not a number of GB from 1 on, write e.g. 24")
+    return float(amount[1])
 
 
 def load_curve(key: Path | None, peers: list[Path] | None) -> "Curve | None":
