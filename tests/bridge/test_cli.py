@@ -43,6 +43,17 @@ def load(*, prompt="", base="", anchors=""):
         return clip.channels["rgb"]
     return render
 """
+STEPPING_RENDERER = """
+def load():
+    listeners = []
+    def render(clip):
+        for step in range(4):
+            for told in listeners:
+                told(step + 1, 4)
+        return clip.channels["rgb"]
+    render.tell_steps = listeners.append
+    return render
+"""
 HELPED_RENDERER = """
 def load():
     def render(clip):
@@ -311,12 +322,27 @@ def test_an_interrupted_enhance_exits_with_130_and_goes_on_later(recording: Path
                 break
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+        assert process.stderr
+        assert process.stderr.read() == "interrupted; the same command goes on from there\n"
     with started(*arguments, cwd=tmp_path) as process:
         enhanced = next_event(process.stdout, "enhanced")["enhanced"]
         assert process.wait(20) == 0
     assert enhanced["frames"] == 40
     assert enhanced["reused_frames"] > 0
     assert len(list(read_video(tmp_path / "out.mp4"))) == 40
+
+
+def test_enhance_shows_the_steps_of_the_clip_at_work_where_the_renderer_tells_them(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stepping_look.py").write_text(STEPPING_RENDERER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for many in ((), ("--workers", 1)):
+        output = tmp_path / f"out{len(many)}.mp4"
+        told = run("enhance", recording, "-o", output, "--render", "stepping_look:load", "--json", *many)
+        assert told.exit_code == 0, told.stderr
+        steps = [event for event in events_of(told.stdout) if event.get("stage") == "denoising"]
+        assert steps[0] == {"event": "progress", "stage": "denoising", "done": 1, "total": 4}
 
 
 def test_a_recording_played_to_a_recorder_arrives_whole(recording: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from renderlift.bridge.clip import clip_size
+from renderlift.bridge.clip import Steps, clip_size, tell_steps
 from renderlift.bridge.cluster import DIED, Busy, Cluster, crew_of
 from renderlift.bridge.enhance import Enhanced, Order, enhance_share, fulfil
 from renderlift.bridge.errors import RecordingError, RenderliftError, SetupError
@@ -148,6 +148,7 @@ def enhance_all(
     restart: bool = False,
     told: Told = lambda busy, done: None,
     died: Callable[[Stream], None] = lambda stream: None,
+    steps: Steps = lambda done, total: None,
 ) -> Generator[tuple[Stream, Enhanced | Failure]]:
     """Render all streams; each with what became of it, as they get done. One that fails stops no other.
 
@@ -158,6 +159,7 @@ def enhance_all(
         restart: give up what earlier runs have finished, and replace outputs.
         told: called now and then with how far it is.
         died: called when a worker has died over a stream.
+        steps: called with the denoising steps of the clip at work, where this process works.
 
     Raises:
         SetupError: something is missing that every stream needs.
@@ -171,7 +173,7 @@ def enhance_all(
     if not (left := [stream for stream in streams if stream not in refused]):
         return
     if cluster is None:
-        yield from _here(left, look, told)
+        yield from _here(left, look, told, steps)
     else:
         yield from _by_workers(left, look, cluster, told, died)
 
@@ -194,14 +196,16 @@ def _order(stream: Stream, look: Look, length: int, overlap: int) -> Order:
     )
 
 
-def _here(streams: Sequence[Stream], look: Look, told: Told) -> Generator[tuple[Stream, Enhanced | Failure]]:
+def _here(
+    streams: Sequence[Stream], look: Look, told: Told, steps: Steps
+) -> Generator[tuple[Stream, Enhanced | Failure]]:
     done: dict[str, int] = {}
 
     def progress(stream: Stream, frames: int) -> None:
         done[stream.name] = frames
         told([Busy(1, "", Piece(stream))], done)
 
-    work = open_work(look, progress)
+    work = open_work(look, progress, steps)
     for stream in streams:
         result = work(Piece(stream))
         if isinstance(result, Failure) and result.fatal:
@@ -275,7 +279,9 @@ class _Books:
 
 
 def open_work(
-    look: Look, progress: Callable[[Stream, int], None] = lambda stream, frames: None
+    look: Look,
+    progress: Callable[[Stream, int], None] = lambda stream, frames: None,
+    steps: Steps = lambda done, total: None,
 ) -> Callable[[Piece], Result]:
     """Load the renderer; gives what does pieces with it. Neither raises: what is wrong becomes a `Failure`."""
     try:
@@ -283,6 +289,7 @@ def open_work(
     except RenderliftError as error:
         wrong = Failure(error.message, error.fix, fatal=True)
         return lambda piece: wrong
+    tell_steps(render, steps)
     length, overlap = clip_size(render, look.length, look.overlap)
 
     def work(piece: Piece) -> Result:

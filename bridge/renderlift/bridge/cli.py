@@ -136,7 +136,8 @@ def enhance(
     options.check_clip(length, overlap)
     if png and output.suffix:
         raise typer.BadParameter(f"--png makes folders, and {output} is a file")
-    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+    goes_on = options.same_command(restart)
+    with telling(as_json, debug, goes_on=goes_on) as events, options.interrupted_by_terminate():
         from renderlift.bridge import enhance_many as many
 
         if many.is_many(recordings, workers, ray_address):
@@ -155,7 +156,7 @@ def enhance(
             if failed or gaps:
                 raise typer.Exit(LOSSY if finished else FAILED)
             return
-        from renderlift.bridge.clip import clip_size
+        from renderlift.bridge.clip import clip_size, tell_steps
         from renderlift.bridge.enhance import Order
         from renderlift.bridge.enhance import enhance as enhance_recording
         from renderlift.bridge.places import refuse_place
@@ -170,6 +171,7 @@ def enhance(
         if not restart:
             order.refuse(stream, length=length, overlap=overlap)
         lift = load_renderer(render, renderer)
+        tell_steps(lift, events.denoising)
         frames, shared = clip_size(lift, length, overlap)
         done = enhance_recording(
             recording,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX, RenderliftError, SetupError
+from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX, RenderliftError, SetupError, with_fix
 from renderlift.bridge.renderer_options import OWN, check_size
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ MANY = "Many at once"
 RayAddress = Annotated[
     str, typer.Option(help="Of a Ray cluster: auto, HOST:PORT.", metavar="ADDRESS", rich_help_panel=MANY)
 ]
+
+
+def same_command(restart: bool = False) -> str:
+    """What goes on where an interrupted command stopped."""
+    return "the same command without --restart" if restart else "the same command"
 
 
 def check_clip(length: int | None, overlap: int | None) -> None:
@@ -104,8 +109,12 @@ def leave_a_core_to_the_engine() -> None:
 
 
 @contextmanager
-def telling(as_json: bool, debug: bool) -> Generator["Events"]:
-    """What a command says, and its end: an error becomes its message, its fix and an exit code."""
+def telling(as_json: bool, debug: bool, *, goes_on: str = "") -> Generator["Events"]:
+    """What a command says, and its end: an error becomes its message, its fix and an exit code.
+
+    Args:
+        goes_on: what goes on where the command was interrupted; empty: nothing does.
+    """
     from renderlift.bridge.events import Events
 
     events = Events(as_json=as_json)
@@ -116,12 +125,11 @@ def telling(as_json: bool, debug: bool) -> Generator["Events"]:
         if debug:
             traceback.print_exc()
         events.tell("error", kind=type(error).__name__, message=error.message, fix=error.fix)
-        fix = f"\n  fix: {error.fix}" if error.fix else ""
-        typer.echo(f"error: {error.message}{fix}", err=True)
+        typer.echo(f"error: {with_fix(error.message, error.fix)}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         events.tell("interrupted")
-        typer.echo("interrupted", err=True)
+        typer.echo(f"interrupted; {goes_on} goes on from there" if goes_on else "interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
