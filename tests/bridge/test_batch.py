@@ -24,7 +24,7 @@ import os, time
 from pathlib import Path
 import numpy as np
 
-def load(log, pause_s=0.0, fail_at="", die_at=""):
+def load(log, pause_s=0.0, fail_at="", die_at="", gain=0):
     def render(clip):
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()} {clip.frames[0].session} {clip.frames[0].index}\\n")
@@ -34,7 +34,7 @@ def load(log, pause_s=0.0, fail_at="", die_at=""):
         if f"{clip.frames[0].session} {clip.frames[0].index}" == die_at:
             os.kill(os.getpid(), 9)
         before = 0 if clip.before is None else int(clip.before.pictures[0, 0, 0, 0]) // 8
-        return (clip.channels["rgb"] // 2 + clip.frames[0].index * 7 % 50 + before).astype(np.uint8)
+        return (clip.channels["rgb"] // 2 + clip.frames[0].index * 7 % 50 + before + gain).astype(np.uint8)
     render.clip_size = 5, 2
     return render
 """
@@ -280,6 +280,27 @@ def test_restarting_renders_all_again_with_other_settings(tmp_path, record, look
     [(_, done)] = list(enhance_all(streams, other, None, restart=True))
     assert isinstance(done, Enhanced)
     assert done.reused_frames == 0
+
+
+@pytest.mark.parametrize("png", [False, True])
+def test_workers_replace_old_outputs_and_keep_that_of_a_restart_that_failed(
+    tmp_path, record, ray_here, look, plainly, png
+):
+    indices = [index for start in range(0, 100, 20) for index in range(start, start + 11)]
+    streams = streams_of([record("long", indices)], tmp_path / "out", png=png).streams
+    bright = Look(look.render, {**look.options, "gain": 40})
+    list(enhance_all(streams, bright, None))
+    old = content(streams[0].output)
+    failing = Look(look.render, {**look.options, "fail_at": "long 0"})
+    for cluster in (None, TWO):
+        [(_, failure)] = list(enhance_all(streams, failing, cluster, restart=True))
+        assert isinstance(failure, Failure)
+        if cluster is None or not png:  # of pictures, other shares may have replaced theirs
+            assert content(streams[0].output) == old
+    (tmp_path / "log").unlink()
+    [(_, done)] = list(enhance_all(streams, look, TWO, restart=True))
+    assert isinstance(done, Enhanced)
+    assert content(streams[0].output) == plainly(streams[0])
 
 
 def test_an_output_that_was_taken_away_is_made_again(tmp_path, record, look):

@@ -32,6 +32,28 @@ def load():
         return clip.channels["rgb"]
     return render
 """
+NOTING_RENDERER = """
+import os, pathlib
+
+def load(*, prompt="", base="", anchors=""):
+    pathlib.Path(os.environ["LOADED"]).write_text("")
+    def render(clip):
+        if prompt == "fails":
+            raise ValueError("as asked for")
+        return clip.channels["rgb"]
+    return render
+"""
+STEPPING_RENDERER = """
+def load():
+    listeners = []
+    def render(clip):
+        for step in range(4):
+            for told in listeners:
+                told(step + 1, 4)
+        return clip.channels["rgb"]
+    render.tell_steps = listeners.append
+    return render
+"""
 HELPED_RENDERER = """
 def load():
     def render(clip):
@@ -196,6 +218,68 @@ def test_enhance_writes_every_frame(recording: Path, tmp_path: Path) -> None:
     assert "--restart" in told.stderr
 
 
+@pytest.fixture
+def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that is there once the renderer noting_look:load was loaded."""
+    (tmp_path / "noting_look.py").write_text(NOTING_RENDERER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LOADED", str(tmp_path / "loaded"))
+    return tmp_path / "loaded"
+
+
+@pytest.mark.parametrize("many", [(), ("--workers", 1)])
+def test_what_is_in_the_way_is_told_before_the_renderer_is_loaded(
+    recording: Path, tmp_path: Path, loaded: Path, many: tuple[object, ...]
+) -> None:
+    (tmp_path / "out.mp4").write_bytes(b"somebody else's")
+    asked = ("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "noting_look:load", *many)
+    told = run(*asked)
+    assert told.exit_code == 1
+    assert "out.mp4 is there already" in told.stderr
+    assert "fix: Add --restart" in told.stderr
+    assert not loaded.exists()
+    assert run(*asked, "--restart").exit_code == 0
+
+
+@pytest.mark.parametrize("many", [(), ("--workers", 1)])
+def test_other_settings_than_those_of_the_run_before_are_told_before_the_renderer_is_loaded(
+    recording: Path, tmp_path: Path, loaded: Path, many: tuple[object, ...]
+) -> None:
+    asked = ("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "noting_look:load", *many)
+    assert run(*asked, "--prompt", "fails").exit_code == 1
+    loaded.unlink()
+    told = run(*asked, "--prompt", "dusk")
+    assert told.exit_code == 1
+    assert "was begun with other settings: prompt was fails, is dusk" in told.stderr
+    told = run(*asked, "--prompt", "fails", "--length", 7)
+    assert "was begun with other settings: length was 9, is 7" in told.stderr
+    assert not loaded.exists()
+    assert "as asked for" in run(*asked, "--prompt", "fails").stderr
+    assert loaded.exists()
+
+
+def test_an_output_among_what_it_is_made_from_is_refused(recording: Path, tmp_path: Path, loaded: Path) -> None:
+    with Recorder(tmp_path / "take2") as recorder:
+        recorder.write(frame(0))
+    (tmp_path / "photos").mkdir()
+    noting = ("--render", "noting_look:load")
+    for asked in (
+        ("enhance", recording, "-o", recording),
+        ("enhance", recording, "-o", recording / "lifted"),
+        ("enhance", recording, "-o", tmp_path / "photos", "--base", tmp_path / "photos"),
+        ("enhance", recording, "-o", tmp_path / "photos", "--anchors", tmp_path / "photos"),
+        ("enhance", recording, tmp_path / "take2", "-o", tmp_path, "--png"),
+        ("evaluate", recording, "-o", recording / "measured"),
+        ("serve", "--record", tmp_path / "take3", "--video", tmp_path / "take3"),
+    ):
+        told = run(*asked, *noting)
+        assert told.exit_code == 1, asked
+        assert "fix: Choose another name" in told.stderr or "fix: Choose a place outside" in told.stderr, asked
+    assert not loaded.exists()
+    assert sorted(path.suffix for path in recording.iterdir()) == [".mcap"]
+    assert run("enhance", recording, "-o", tmp_path / "new" / "out.mp4", *noting).exit_code == 0
+
+
 def test_enhance_of_a_recording_with_gaps_exits_with_3_and_counts_them(recording: Path, tmp_path: Path) -> None:
     with Recorder(recording) as recorder:
         recorder.write(frame(45))
@@ -238,12 +322,27 @@ def test_an_interrupted_enhance_exits_with_130_and_goes_on_later(recording: Path
                 break
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+        assert process.stderr
+        assert process.stderr.read() == "interrupted; the same command goes on from there\n"
     with started(*arguments, cwd=tmp_path) as process:
         enhanced = next_event(process.stdout, "enhanced")["enhanced"]
         assert process.wait(20) == 0
     assert enhanced["frames"] == 40
     assert enhanced["reused_frames"] > 0
     assert len(list(read_video(tmp_path / "out.mp4"))) == 40
+
+
+def test_enhance_shows_the_steps_of_the_clip_at_work_where_the_renderer_tells_them(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stepping_look.py").write_text(STEPPING_RENDERER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for many in ((), ("--workers", 1)):
+        output = tmp_path / f"out{len(many)}.mp4"
+        told = run("enhance", recording, "-o", output, "--render", "stepping_look:load", "--json", *many)
+        assert told.exit_code == 0, told.stderr
+        steps = [event for event in events_of(told.stdout) if event.get("stage") == "denoising"]
+        assert steps[0] == {"event": "progress", "stage": "denoising", "done": 1, "total": 4}
 
 
 def test_a_recording_played_to_a_recorder_arrives_whole(recording: Path, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import json
 import socket
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from renderlift.bridge import doctor, doctor_bases
+from renderlift.bridge import doctor, doctor_bases, options
 from renderlift.bridge.cli import app
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.events import Events
@@ -118,6 +119,30 @@ def test_a_folder_that_is_no_base_is_an_error_with_its_fix() -> None:
     with pytest.raises(SetupError, match=r"model_index\.json is missing") as error:
         told_of_bases(base="/", gpu_memory_gb=24)
     assert "save_pretrained" in error.value.fix
+
+
+def test_a_folder_that_is_no_base_is_told_before_anything_is_examined(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: pytest.fail("examined"))
+    for folder, said in ((tmp_path / "nope", "there is no folder"), (tmp_path, "no base at")):
+        told = CliRunner().invoke(app, ["doctor", "--base", str(folder)])
+        assert told.exit_code == 1
+        assert f"error: {said}" in told.stderr
+        assert "fix: Name the folder" in told.stderr
+        assert told.stdout == ""
+
+
+@pytest.mark.parametrize("text", ["80", "80GB", "80 GB", "80gb", "80.0g"])
+def test_memory_may_be_given_with_its_unit(text: str) -> None:
+    assert options.gigabytes(text) == 80
+
+
+@pytest.mark.parametrize("text", ["0.5", "much", "80 MB", "-3", "nan"])
+def test_what_is_no_memory_is_a_wrong_command_line(text: str) -> None:
+    told = CliRunner().invoke(app, ["doctor", "--gpu-memory", text])
+    assert told.exit_code == 2
+    assert "write e.g. 24" in told.stderr
 
 
 def test_presets_cannot_be_asked_for_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

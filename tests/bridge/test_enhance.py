@@ -256,6 +256,30 @@ def test_an_output_in_the_way_is_kept_unless_told_otherwise(tmp_path, recorded, 
         assert len(list(read_video(tmp_path / name))) == 4
 
 
+def fails(clip):
+    raise ValueError("as asked for")
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out"])
+def test_the_old_output_stays_when_a_restart_fails_and_is_replaced_when_it_goes_on(tmp_path, recorded, name):
+    def content(name=name):
+        output = tmp_path / name
+        return {p.name: p.read_bytes() for p in output.iterdir()} if output.is_dir() else output.read_bytes()
+
+    enhance(recorded(range(20), height=16, width=16), tmp_path / name, identity, **CUT)
+    old, shorter = content(), recorded(range(12), name="shorter", height=16, width=16)
+    with pytest.raises(RenderError):
+        enhance(shorter, tmp_path / name, fails, **CUT, restart=True)
+    assert content() == old
+    interrupted(shorter, tmp_path / name)
+    # The same without --restart, which would begin again.
+    assert enhance(shorter, tmp_path / name, tinted, **CUT).reused_frames == 6
+    enhance(shorter, tmp_path / f"plain-{name}", tinted, **CUT)
+    assert content() == content(f"plain-{name}")
+    with pytest.raises(RecordingError, match="is there already"):
+        enhance(shorter, tmp_path / name, tinted, **CUT)
+
+
 def test_restarting_leaves_other_files_in_the_folder_alone(tmp_path, recorded):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")

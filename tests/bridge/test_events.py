@@ -2,12 +2,15 @@
 
 import json
 import re
+import threading
+import time
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from renderlift.bridge import events as events_module
 from renderlift.bridge.events import Events
 from renderlift.bridge.tally import StreamProgress
 from renderlift.bridge.wire import Mode
@@ -58,6 +61,57 @@ def test_in_a_log_file_progress_comes_as_few_plain_lines() -> None:
         events.tell("done", "Done.")
     assert err.getvalue().splitlines() == ["rendering: 0/100 4.0 fps", "rendering: 100/100 4.0 fps", "Done."]
     assert out.getvalue() == ""
+
+
+def test_in_a_log_file_nothing_is_said_twice_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "PLAIN_PROGRESS_S", 0.0)
+    err = StringIO()
+    with Events(err=err) as events:
+        for done in (0, 0, 0, 10, 10, 20):
+            events.progress("rendering", done, 20, text="0 of 2 outputs")
+    assert [line.split()[1] for line in err.getvalue().splitlines()] == ["0/20", "10/20", "20/20"]
+
+
+def test_steps_of_a_clip_are_worth_a_line_of_a_log_file_only_where_they_take_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events_module, "PLAIN_PROGRESS_S", 0.1)
+    err = StringIO()
+    with Events(err=err) as events:
+        for pause_s in (0.0, 0.06, 0.0, 0.06):
+            for done in range(1, 5):
+                time.sleep(pause_s)
+                events.denoising(done, 4)
+    assert err.getvalue().splitlines() == ["denoising: 3/4", "denoising: 3/4"]
+
+
+def test_steps_of_clips_are_thinned_out_for_machines_as_all_progress_is() -> None:
+    out = StringIO()
+    with Events(as_json=True, out=out) as events:
+        for _ in range(100):
+            for done in range(1, 5):
+                events.denoising(done, 4)
+    told = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert told[0] == {"event": "progress", "stage": "denoising", "done": 1, "total": 4}
+    assert len(told) < 20
+
+
+def test_steps_that_are_told_by_another_thread_stand_beside_the_frames_and_end_with_the_command() -> None:
+    err = Terminal()
+
+    def paint() -> None:
+        for step in range(200):
+            events.denoising(step % 8 + 1, 8)
+
+    with Events(err=err) as events:
+        painter = threading.Thread(target=paint)
+        painter.start()
+        for done in range(200):
+            events.progress("rendering", done, 200)
+        painter.join()
+    paint()
+    assert "denoising" in err.getvalue()
+    assert "rendering" in err.getvalue()
 
 
 def test_on_a_terminal_progress_is_a_bar_and_what_is_told_stays_above_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 from renderlift.bridge.clip import stack
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import CameraPose, Channel, Frame
-from renderlift.bridge.renderer import load_renderer
+from renderlift.bridge.renderer import load_renderer, renderer_name
 
 OWN_RENDERER = """
 def load(*, gain=1):
@@ -49,6 +49,7 @@ def test_a_function_of_ones_own_is_called_with_the_options(own_module: str) -> N
         ("my_look:not_a_function", {}, "no function", "returns a Render"),
         ("my_look:load", {"colour": 1}, "does not know --colour", "--gain"),
         ("identity", {"steps": 4}, "does not know --steps", "none"),
+        ("embedded", {"base": "ltx-2", "bogus": 1}, "our own renderer does not know --bogus", "--strength"),
     ],
 )
 def test_what_cannot_be_loaded_is_said_with_its_fix(
@@ -58,6 +59,12 @@ def test_what_cannot_be_loaded_is_said_with_its_fix(
         load_renderer(spec, options)
     assert said in error.value.message
     assert fix in error.value.fix
+
+
+def test_our_own_renderer_goes_by_its_base() -> None:
+    assert renderer_name("embedded", {}) == "embedded base"
+    assert renderer_name("embedded", {"base": "bases/ltx-2"}) == "base bases/ltx-2"
+    assert renderer_name("my_look:load", {}) == "renderer my_look:load"
 
 
 def test_without_torch_the_embedded_renderer_names_the_pip_command() -> None:

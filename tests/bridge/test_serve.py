@@ -14,7 +14,7 @@ import pytest
 
 from renderlift.bridge.clip import Clip, Render, Video, identity
 from renderlift.bridge.enhance import enhance
-from renderlift.bridge.errors import RecordingError
+from renderlift.bridge.errors import ChannelError, RecordingError
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import Films, read_png
 from renderlift.bridge.frame import CameraPose, Channel, Frame
@@ -41,13 +41,15 @@ def brighter(clip: Clip) -> Video:
 class Bridge:
     """A service in a thread, and what it said."""
 
-    def __init__(self, render: Render, service: Service, recorder: Recorder | None, films: Films | None) -> None:
+    def __init__(
+        self, render: Render, service: Service, recorder: Recorder | None, films: Films | None, as_json: bool
+    ) -> None:
         durable = recorder.last_index if recorder else None
         self.receiver = Receiver("tcp://127.0.0.1:*", durable=durable)
         self.stop = threading.Event()
         self.out = StringIO()
         self.served: Served | None = None
-        events = Events(as_json=True, out=self.out)
+        events = Events(as_json=as_json, out=self.out, err=self.out)
 
         def run() -> None:
             self.served = serve(
@@ -80,8 +82,9 @@ def bridge(
     *,
     recorder: Recorder | None = None,
     films: Films | None = None,
+    as_json: bool = True,
 ) -> Generator[Bridge]:
-    made = Bridge(render, service or Service(once=True), recorder, films)
+    made = Bridge(render, service or Service(once=True), recorder, films, as_json)
     try:
         yield made
     finally:
@@ -227,6 +230,62 @@ def test_a_renderer_that_fails_on_a_clip_is_reported_and_the_rest_is_served(tmp_
     means = [float(picture.mean()) for picture in read_video(tmp_path / "lifted.mp4")]
     # The engine's own picture stands in, so that the film keeps its length.
     assert [round(mean) - index > 50 for index, mean in enumerate(means)] == [not 10 <= i < 15 for i in range(30)]
+
+
+def test_a_renderer_that_fails_on_every_clip_is_read_of_once_and_its_fix_is_marked(tmp_path: Path) -> None:
+    def lacking(clip: Clip) -> Video:
+        raise ChannelError("'hud' cannot be kept: there is no such name", fix="Name one of: tree, rock.")
+
+    service = Service(length=5, overlap=0, once=True)
+    with Recorder(tmp_path) as recorder, bridge(lacking, service, recorder=recorder, as_json=False) as made:
+        with engine(made, Mode.CAPTURE) as publisher:
+            for index in range(5):
+                publisher.publish(frame(index), timeout_s=10)
+            publisher.publish(frame(5), timeout_s=10)
+            wait_until(lambda: "  fix: Name one of: tree, rock." in made.out.getvalue().splitlines())
+            for index in range(6, 30):
+                publisher.publish(frame(index), timeout_s=10)
+        served = made.wait()
+    assert made.out.getvalue().count("'hud' cannot be kept") == 1
+    assert served.text(tmp_path).startswith(
+        "0 captured frames lifted, 30 failed: lift them with `renderlift enhance"
+    )
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_an_engine_that_came_and_went_while_the_renderer_was_loaded_is_told(tmp_path: Path, mode: Mode) -> None:
+    out, stop = StringIO(), threading.Event()
+    with Recorder(tmp_path) as recorder, Receiver("tcp://127.0.0.1:*") as receiver:
+        publisher = Publisher(receiver.endpoint, engine="test", mode=mode, channels=[Channel.RGB])
+        assert publisher.wait_connected(5)
+        for index in range(4):
+            publisher.publish(frame(index))
+        publisher.close(0.5)
+        events = Events(out=out, err=out)
+        serve(receiver, identity, Service(once=True), events=events, stop=stop, recorder=recorder)
+    told = [line for line in out.getvalue().splitlines() if "has " in line]
+    assert told[0] == f"test main {mode} has come."
+    assert told[1].startswith(f"test main {mode} has gone: ")
+    assert len(told) == 2
+
+
+def test_an_engine_that_leaves_before_its_frames_are_lifted_is_said_to_be_recorded(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def stuck(clip: Clip) -> Video:
+        assert go_on.wait(20)
+        return identity(clip)
+
+    with Recorder(tmp_path) as recorder, bridge(stuck, recorder=recorder, as_json=False) as made:
+        with engine(made, Mode.CAPTURE) as publisher:
+            for index in range(12):
+                publisher.publish(frame(index), timeout_s=10)
+            assert publisher.close()
+        wait_until(lambda: "has gone" in made.out.getvalue())
+        [gone] = [line for line in made.out.getvalue().splitlines() if "has gone" in line]
+        assert gone.endswith(", 0 lifted, 12 recorded and still to be lifted.")
+        go_on.set()
+        assert made.wait().rendered == 12
 
 
 def test_a_renderer_that_helps_itself_is_told_of_at_once_and_at_the_end() -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from renderlift.bridge.clip import clip_size
+from renderlift.bridge.clip import Steps, clip_size, tell_steps
 from renderlift.bridge.cluster import DIED, Busy, Cluster, crew_of
 from renderlift.bridge.enhance import Enhanced, Order, enhance_share, fulfil
 from renderlift.bridge.errors import RecordingError, RenderliftError, SetupError
@@ -148,6 +148,7 @@ def enhance_all(
     restart: bool = False,
     told: Told = lambda busy, done: None,
     died: Callable[[Stream], None] = lambda stream: None,
+    steps: Steps = lambda done, total: None,
 ) -> Generator[tuple[Stream, Enhanced | Failure]]:
     """Render all streams; each with what became of it, as they get done. One that fails stops no other.
 
@@ -155,9 +156,10 @@ def enhance_all(
 
     Args:
         cluster: who works; None = this process, one stream after the other.
-        restart: give up what earlier runs have finished, and overwrite outputs.
+        restart: give up what earlier runs have finished, and replace outputs.
         told: called now and then with how far it is.
         died: called when a worker has died over a stream.
+        steps: called with the denoising steps of the clip at work, where this process works.
 
     Raises:
         SetupError: something is missing that every stream needs.
@@ -166,20 +168,44 @@ def enhance_all(
         for stream in streams if restart else ():
             Parts(stream.output, stream.summary, look.side_by_side).clear()
         streams[0].output.parent.mkdir(parents=True, exist_ok=True)
+    refused = dict(_refused(streams, look))
+    yield from refused.items()
+    if not (left := [stream for stream in streams if stream not in refused]):
+        return
     if cluster is None:
-        yield from _here(streams, look, told)
+        yield from _here(left, look, told, steps)
     else:
-        yield from _by_workers(streams, look, cluster, told, died)
+        yield from _by_workers(left, look, cluster, told, died)
 
 
-def _here(streams: Sequence[Stream], look: Look, told: Told) -> Generator[tuple[Stream, Enhanced | Failure]]:
+def _refused(streams: Iterable[Stream], look: Look) -> Iterator[tuple[Stream, Failure]]:
+    """Streams whose output is in the way, or was begun otherwise: told before anything is loaded."""
+    for stream in streams:
+        order = _order(stream, look, look.length or 0, look.overlap or 0)
+        try:
+            order.refuse(stream.summary, length=look.length, overlap=look.overlap, noted=stream.noted)
+        except RecordingError as error:
+            yield stream, Failure(error.message, error.fix)
+
+
+def _order(stream: Stream, look: Look, length: int, overlap: int) -> Order:
+    names = {"session": stream.summary.session, "camera": stream.summary.camera}
+    settings = {"render": look.render, **look.options}
+    return Order(
+        stream.recording, stream.output, length, overlap, settings, side_by_side=look.side_by_side, **names
+    )
+
+
+def _here(
+    streams: Sequence[Stream], look: Look, told: Told, steps: Steps
+) -> Generator[tuple[Stream, Enhanced | Failure]]:
     done: dict[str, int] = {}
 
     def progress(stream: Stream, frames: int) -> None:
         done[stream.name] = frames
         told([Busy(1, "", Piece(stream))], done)
 
-    work = open_work(look, progress)
+    work = open_work(look, progress, steps)
     for stream in streams:
         result = work(Piece(stream))
         if isinstance(result, Failure) and result.fatal:
@@ -253,7 +279,9 @@ class _Books:
 
 
 def open_work(
-    look: Look, progress: Callable[[Stream, int], None] = lambda stream, frames: None
+    look: Look,
+    progress: Callable[[Stream, int], None] = lambda stream, frames: None,
+    steps: Steps = lambda done, total: None,
 ) -> Callable[[Piece], Result]:
     """Load the renderer; gives what does pieces with it. Neither raises: what is wrong becomes a `Failure`."""
     try:
@@ -261,15 +289,12 @@ def open_work(
     except RenderliftError as error:
         wrong = Failure(error.message, error.fix, fatal=True)
         return lambda piece: wrong
+    tell_steps(render, steps)
     length, overlap = clip_size(render, look.length, look.overlap)
-    settings = {"render": look.render, **look.options}
 
     def work(piece: Piece) -> Result:
         stream = piece.stream
-        names = {"session": stream.summary.session, "camera": stream.summary.camera}
-        order = Order(
-            stream.recording, stream.output, length, overlap, settings, side_by_side=look.side_by_side, **names
-        )
+        order = _order(stream, look, length, overlap)
         try:
             if piece.shares:
                 return split(order, piece.shares)

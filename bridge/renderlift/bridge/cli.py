@@ -136,33 +136,42 @@ def enhance(
     options.check_clip(length, overlap)
     if png and output.suffix:
         raise typer.BadParameter(f"--png makes folders, and {output} is a file")
-    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+    goes_on = options.same_command(restart)
+    with telling(as_json, debug, goes_on=goes_on) as events, options.interrupted_by_terminate():
         from renderlift.bridge import enhance_many as many
 
         if many.is_many(recordings, workers, ray_address):
             from renderlift.bridge.batch import Look, streams_of
+            from renderlift.bridge.places import refuse_place
 
             if ray_address:  # other machines have other working folders
                 recordings, output = [path.resolve() for path in recordings], output.resolve()
                 renderer = many.with_whole_paths(renderer)
             chosen = streams_of(recordings, output, png=png, session=session, camera=camera)
+            outputs = [output, *(stream.output for stream in chosen.streams)]
+            refuse_place(outputs, [*recordings, *(stream.recording for stream in chosen.streams)], renderer)
             look = Look(render, renderer, length, overlap, side_by_side)
             crew = many.cluster_for(look, workers, ray_address)
             finished, failed, gaps = many.enhance_many(chosen, look, crew, events, restart=restart)
             if failed or gaps:
                 raise typer.Exit(LOSSY if finished else FAILED)
             return
-        from renderlift.bridge.clip import clip_size
+        from renderlift.bridge.clip import clip_size, tell_steps
+        from renderlift.bridge.enhance import Order
         from renderlift.bridge.enhance import enhance as enhance_recording
-        from renderlift.bridge.record import summarize
+        from renderlift.bridge.places import refuse_place
         from renderlift.bridge.remedied import in_words
         from renderlift.bridge.renderer import load_renderer
-        from renderlift.bridge.video import refuse_other_ending
 
         (recording,) = recordings
-        summarize(recording)  # wrong names are told before the model is loaded
-        refuse_other_ending(output)
+        settings = {"render": render, **renderer}
+        order = Order(recording, output, length or 0, overlap or 0, settings, session, camera, side_by_side)
+        stream = order.stream()  # what is wrong is told before the model is loaded, which takes long
+        refuse_place([output], recordings, renderer)
+        if not restart:
+            order.refuse(stream, length=length, overlap=overlap)
         lift = load_renderer(render, renderer)
+        tell_steps(lift, events.denoising)
         frames, shared = clip_size(lift, length, overlap)
         done = enhance_recording(
             recording,
@@ -170,7 +179,7 @@ def enhance(
             lift,
             length=frames,
             overlap=shared,
-            settings={"render": render, **renderer},
+            settings=settings,
             session=session,
             camera=camera,
             side_by_side=side_by_side,
@@ -197,7 +206,8 @@ def doctor(
         str | None, typer.Option(help="Folder of a large base, to be measured; else the published ones.")
     ] = None,
     gpu_memory: Annotated[
-        float | None, typer.Option(min=1, help="GB of a GPU that is not here, to plan for.", metavar="GB")
+        float | None,
+        typer.Option(parser=options.gigabytes, help="GB of a GPU that is not here, to plan for.", metavar="GB"),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -210,8 +220,10 @@ def doctor(
     """
     with telling(as_json, debug) as events:
         from renderlift.bridge.doctor import examine, tell_findings
-        from renderlift.bridge.doctor_bases import tell_bases
+        from renderlift.bridge.doctor_bases import refuse_no_base, tell_bases
 
+        if base:
+            refuse_no_base(Path(base))
         findings = examine()
         tell_findings(findings, events)
         tell_bases(events, base=base, gpu_memory_gb=gpu_memory)

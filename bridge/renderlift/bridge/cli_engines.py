@@ -65,15 +65,18 @@ def serve(
     options.check_clip(length, overlap)
     with telling(as_json, debug) as events, options.stopping() as stop:
         from contextlib import ExitStack
+        from functools import partial
 
-        from renderlift.bridge.clip import clip_size, preview_size
+        from renderlift.bridge.clip import clip_size, preview_size, tell_steps
         from renderlift.bridge.films import Films
+        from renderlift.bridge.places import refuse_place
         from renderlift.bridge.receive import Receiver
         from renderlift.bridge.record import Recorder
-        from renderlift.bridge.renderer import load_renderer
+        from renderlift.bridge.renderer import load_renderer, renderer_name
         from renderlift.bridge.serve import Service
         from renderlift.bridge.serve import serve as serve_engines
 
+        refuse_place([video] if video else [], [record] if record else [], renderer)
         with ExitStack() as stack:
             recorder = stack.enter_context(Recorder(record)) if record else None
             films = stack.enter_context(Films(video)) if video else None
@@ -83,7 +86,8 @@ def serve(
             events.tell("listening", f"Listening at {receiver.endpoint}.", endpoint=receiver.endpoint)
             options.leave_a_core_to_the_engine()
             lift = load_renderer(render, renderer)
-            events.tell("ready", f"The renderer {render} is ready.", render=render)
+            events.tell("ready", f"The {renderer_name(render, renderer)} is ready.", render=render)
+            tell_steps(lift, partial(events.denoising, bar=False))
             service = Service(*preview_size(lift, preview_length), *clip_size(lift, length, overlap), once=once)
             served = serve_engines(
                 receiver, lift, service, events=events, stop=stop, recorder=recorder, films=films

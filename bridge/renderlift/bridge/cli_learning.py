@@ -87,7 +87,7 @@ def pairs(
         raise typer.BadParameter("one of --seeds, --from and --export is needed")
     if renderer and recording is None:
         raise typer.BadParameter(f"{' '.join(as_words(renderer))}: scenes of ours are not rendered by a model")
-    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+    with telling(as_json, debug, goes_on=options.same_command()) as events, options.interrupted_by_terminate():
         from renderlift.bridge.pairs import anchored_pairs, export_pairs, truth_pairs
 
         if export is not None:
@@ -258,9 +258,14 @@ def evaluate(
     options.check_clip(length, overlap)
     if part not in (None, "held_out", "train", "all"):
         raise typer.BadParameter("--part is held_out, train or all")
-    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+    with (
+        telling(as_json, debug, goes_on=options.same_command(restart)) as events,
+        options.interrupted_by_terminate(),
+    ):
         from renderlift.bridge.evaluate import evaluate as evaluate_all
+        from renderlift.bridge.places import refuse_place
 
+        refuse_place([output], [recording, *(video or []), *([truth] if truth else [])], renderer)
         asked = {
             "input": recording,
             "output": output,
@@ -295,7 +300,7 @@ def fetch(
 
     renderlift fetch Lightricks/LTX-2@0123456789abcdef0123456789abcdef01234567 -o ltx-2
     """
-    with telling(as_json, debug) as events, options.interrupted_by_terminate():
+    with telling(as_json, debug, goes_on=options.same_command()) as events, options.interrupted_by_terminate():
         from renderlift.bridge.by_name import load_function
 
         folder = load_function("renderlift.model.bases.hub", "fetch", extra="model")(

@@ -54,6 +54,7 @@ class Clip:
 
 Render = Callable[[Clip], Video]
 Sink = Callable[[Clip, Video], None]
+Steps = Callable[[int, int], None]  # denoising steps done of the clip at work, steps in all
 
 
 LENGTH, OVERLAP = 9, 2  # of the embedded base's clips
@@ -80,6 +81,13 @@ def look_of(render: Render, clip: Clip, video: Video) -> Look | None:
     """What later clips of the run are held to, as the renderer says by its attribute `look`; None: nothing yet."""
     tell: Callable[[Clip, Video], Look | None] | None = getattr(render, "look", None)
     return tell(clip, video) if tell else None
+
+
+def tell_steps(render: Render, told: Steps) -> None:
+    """Have each step of a clip told, in the renderer's thread; by the renderer's attribute `tell_steps`, if any."""
+    tell: Callable[[Steps], None] | None = getattr(render, "tell_steps", None)
+    if tell:
+        tell(told)
 
 
 def identity(clip: Clip) -> Video:

@@ -1,6 +1,7 @@
 """Which preset each large base gets on a GPU: the one that is there, or one that is thought of."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.doctor import is_installed, probe
@@ -14,6 +15,22 @@ _FITS = """import torch
     memory_bytes = {asked_bytes!r} or there
     found = {{"memory_bytes": memory_bytes, "fits": fits({base!r}, memory_bytes)}}"""
 LEANEST, WHOLE = "layers", "resident"
+
+
+INDEX = "model_index.json"  # in the folder of every base
+
+
+def refuse_no_base(folder: Path) -> None:
+    """Refuse a folder that holds no base, without the seconds that it takes to load the model.
+
+    Raises:
+        SetupError: it is not there, or not a base.
+    """
+    if not folder.is_dir():
+        raise SetupError(f"there is no folder {folder}", fix="Name the folder of a base; docs/bases.md lists them.")
+    if not (folder / INDEX).is_file():
+        fix = "Name the folder that a diffusers pipeline's save_pretrained wrote, or that `renderlift fetch` made."
+        raise SetupError(f"no base at {folder}: {INDEX} is missing", fix=fix)
 
 
 def tell_bases(events: Events, *, base: str | None, gpu_memory_gb: float | None) -> None:
@@ -30,6 +47,8 @@ def tell_bases(events: Events, *, base: str | None, gpu_memory_gb: float | None)
         if base or gpu_memory_gb:
             raise SetupError("presets are computed by the model, which is not installed", fix=install_fix("model"))
         return
+    if base:
+        refuse_no_base(Path(base))
     answer = probe(_FITS.format(asked_bytes=(gpu_memory_gb or 0) * 1e9, base=base or ""))
     if "found" not in answer:
         raise SetupError(answer["problem"], fix=answer["fix"])

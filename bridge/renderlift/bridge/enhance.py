@@ -67,6 +67,22 @@ class Order:
         }
         return {name: str(value) for name, value in settings.items()}
 
+    def refuse(
+        self, stream: StreamSummary, *, length: int | None, overlap: int | None, noted: bool = False
+    ) -> None:
+        """Refuse, by the files alone, what `fulfil` would refuse once the renderer is loaded.
+
+        Args:
+            length, overlap: as asked for; None = as the renderer likes it, so that it is not known yet.
+
+        Raises:
+            RecordingError: another ending, an output in the way, or one that was begun with other settings.
+        """
+        refuse_other_ending(self.output)
+        unknown = ["length"] * (length is None) + ["overlap"] * (None in (length, overlap))
+        parts = Parts(self.output, stream, self.side_by_side)
+        parts.refuse(self.text(stream), unknown=unknown, noted=noted)
+
 
 def enhance(
     recording: Path | str,
@@ -95,7 +111,8 @@ def enhance(
             ledger, so that a resumed run cannot mix two looks.
         session, camera: which stream, where the recording holds several.
         side_by_side: put the engine's picture to the left of each rendered one.
-        restart: give up what an interrupted run has finished, or overwrite `output`.
+        restart: give up what an interrupted run has finished, or replace `output`: a video once the new one is
+            whole, pictures one by one.
         progress: called at the start and after each clip.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 from renderlift.bridge.batch import Choice, Failure, Look, Piece, Stream, enhance_all, is_dataset
 from renderlift.bridge.cluster import Busy, Cluster, gpus_here
 from renderlift.bridge.enhance import Enhanced
-from renderlift.bridge.errors import SetupError
+from renderlift.bridge.errors import SetupError, with_fix
 from renderlift.bridge.events import Events
 from renderlift.bridge.remedied import in_words
 
@@ -70,7 +70,8 @@ def enhance_many(
         events.tell("worker_died", text, name=stream.name)
 
     told([], {})
-    with closing(enhance_all(streams, look, cluster, restart=restart, told=told, died=died)) as results:
+    work = enhance_all(streams, look, cluster, restart=restart, told=told, died=died, steps=events.denoising)
+    with closing(work) as results:
         for stream, outcome in results:
             outcomes[stream.name] = outcome
             _tell_outcome(events, stream, outcome)
@@ -82,7 +83,7 @@ def enhance_many(
     events.table(
         "enhanced_all",
         title,
-        ("output", "frames", "of a run before", "missing", ""),
+        ("output", "frames", "of a run before", "missing", "remark"),
         rows,
         finished=len(finished),
         failed=failed,
@@ -124,8 +125,7 @@ def _tell_outcome(events: Events, stream: Stream, outcome: Enhanced | Failure) -
 
 
 def _tell_failure(events: Events, name: str, failure: Failure) -> None:
-    fix = f"\n  fix: {failure.fix}" if failure.fix else ""
-    text = f"{name} failed: {failure.message}{fix}"
+    text = f"{name} failed: {with_fix(failure.message, failure.fix)}"
     events.tell("enhance_failed", text, name=name, message=failure.message, fix=failure.fix)
 
 

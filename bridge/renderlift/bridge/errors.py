@@ -21,6 +21,11 @@ def install_fix(extra: str) -> str:
     return f"In your clone of renderlift: pip install -c constraints.txt -e '.[{extra}]'"
 
 
+def with_fix(message: str, fix: str) -> str:
+    """As people read it: the fix on a line of its own."""
+    return f"{message}\n  fix: {fix}" if fix else message
+
+
 class RenderliftError(Exception):
     """Base of the tree.
 

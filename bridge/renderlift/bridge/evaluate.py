@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from renderlift.bridge.clip import Render
+from renderlift.bridge.clip import Render, tell_steps
 from renderlift.bridge.events import Events
-from renderlift.bridge.renderer import load_renderer
+from renderlift.bridge.renderer import check_renderer, load_renderer
 from renderlift.bridge.renderer_options import RendererOptions, argument_name, as_words
 from renderlift.bridge.video import read_video
 
@@ -31,15 +31,20 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     before: list[Render] = []
 
     def load(spec: str, options: RendererOptions) -> Render:
-        # --also names them as the command line does.
-        render = load_renderer(spec, {argument_name(name): value for name, value in options.items()})
+        # --also names options as the command line does.
+        render = load_renderer(spec, _as_arguments(options))
+        tell_steps(render, events.denoising)
         before[:] = [render]  # kept until the next one is there, so that they can share what they stand on
         return render
 
     # By name, because the bridge does not know the model.
     command = importlib.import_module("renderlift.model.evaluate.command")
+    request = command.Request(**asked, typed=_typed(asked["options"]))
+    for subject in command.subjects(request):  # a slip in the last one is told before the first is rendered
+        if subject.renderer:
+            check_renderer(subject.renderer, _as_arguments(subject.options))
     answer = command.answer(
-        command.Request(**asked, typed=_typed(asked["options"])),
+        request,
         load=load,
         read_video=read_video,
         progress=events.progress,
@@ -50,6 +55,10 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     lines = [*answer.notes, *(f"  {path}" for path in answer.files.values())]
     events.tell("evaluated", "\n".join(lines), files=answer.files, notes=answer.notes)
     return not answer.report.left_out
+
+
+def _as_arguments(options: RendererOptions) -> dict[str, Any]:
+    return {argument_name(name): value for name, value in options.items()}
 
 
 def _typed(options: RendererOptions) -> tuple[str, ...]:

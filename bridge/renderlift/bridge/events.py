@@ -31,6 +31,10 @@ class Events:
         self._err = err or sys.stderr
         self._writing = threading.Lock()  # lines of several threads must not run into each other
         self._told_s: dict[str, float] = {}
+        self._lines: dict[str, str] = {}  # the last one of each stage
+        self._done: dict[str, int] = {}  # of each stage
+        self._moving = threading.RLock()  # bars: the renderer's thread tells steps, the main one frames
+        self._ended = False
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -40,7 +44,9 @@ class Events:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end_progress()
+        with self._moving:
+            self._ended = True  # a renderer's thread may outlive the command's last word
+            self.end_progress()
 
     def tell(self, event: str, text: str = "", /, **facts: object) -> None:
         """Something happened: `text` for people (none = not worth a line), `facts` for machines."""
@@ -50,20 +56,48 @@ class Events:
             self._write_line(text)
 
     def progress(
-        self, stage: str, done: int, total: int | None = None, *, text: str = "", bar: bool = True, **facts: object
+        self,
+        stage: str,
+        done: int,
+        total: int | None = None,
+        *,
+        text: str = "",
+        bar: bool = True,
+        recurs: bool = False,
+        **facts: object,
     ) -> None:
         """A stage has come so far; `total` None = nobody knows how far it goes.
 
-        `text` stands beside the bar, or with `bar` False in its place: a terminal has 80 columns.
+        `text` stands beside the bar, or with `bar` False in its place: a terminal has 80 columns. A stage that
+        `recurs`, as with every clip, ends without a word, and is worth a plain line only where it takes long.
         """
+        if self._ended:
+            return
+        is_last = done == total and not recurs
+        begins_again = recurs and done <= self._done.get(stage, done)
+        self._done[stage] = done
         if self._as_json:
-            if self._is_due(stage, JSON_PROGRESS_S, done == total):
+            if self._is_due(stage, JSON_PROGRESS_S, is_last):
                 self._write_json("progress", {"stage": stage, "done": done, "total": total, **facts})
-        elif self._err.isatty():
-            self._move_bar(stage, done, total, text, bar)
-        elif self._is_due(stage, PLAIN_PROGRESS_S, done == total):
+            return
+        if self._err.isatty():
+            with self._moving:
+                self._move_bar(stage, done, total, text, bar, begins_again)
+            return
+        if begins_again:
+            self._told_s[stage] = time.monotonic()
+            self._lines.pop(stage, None)
+        if self._is_due(stage, PLAIN_PROGRESS_S, is_last):
             share = f"{done}/{total} " if total else f"{done} "
-            self._write_line(f"{stage}: {share if bar else ''}{text}".rstrip())
+            line = f"{stage}: {share if bar else ''}{text}".rstrip()
+            if line != self._lines.get(stage):  # nothing has moved since
+                self._write_line(line)
+            self._lines[stage] = line
+
+    def denoising(self, done: int, total: int, *, bar: bool = True) -> None:
+        """The clip at work has come so far; see `clip.tell_steps`."""
+        text = "" if bar else f"{done} of {total}"
+        self.progress("denoising", done, total, text=text, bar=bar, recurs=True)
 
     def table(
         self, event: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], /, **facts: object
@@ -86,10 +120,11 @@ class Events:
 
     def end_progress(self) -> None:
         """Take the bars away; the next `progress` starts new ones."""
-        if self._bars:
-            self._bars.stop()
-        self._bars = None
-        self._tasks.clear()
+        with self._moving:
+            if self._bars:
+                self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
 
     def _write_json(self, event: str, facts: Mapping[str, object]) -> None:
         line = msgspec.json.encode({"event": event, **facts}, enc_hook=str)  # not finite = null
@@ -112,12 +147,16 @@ class Events:
         self._told_s[stage] = now_s
         return True
 
-    def _move_bar(self, stage: str, done: int, total: int | None, text: str, bar: bool) -> None:
+    def _move_bar(self, stage: str, done: int, total: int | None, text: str, bar: bool, begins_again: bool) -> None:
+        if self._ended:  # meanwhile
+            return
         if self._bars is None:
             self._bars = _new_bars(self._err, bar)
             self._bars.start()
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=total, text="")
+        if begins_again:  # its time left is that of this time
+            self._bars.reset(self._tasks[stage], total=total)
         self._bars.update(self._tasks[stage], completed=done, total=total, text=text)
 
 

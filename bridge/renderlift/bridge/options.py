@@ -1,6 +1,7 @@
 """Command-line options that several commands share."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX, RenderliftError, SetupError
+from renderlift.bridge.errors import SYSTEM_LIBRARIES_FIX, RenderliftError, SetupError, with_fix
 from renderlift.bridge.renderer_options import OWN, check_size
 
 if TYPE_CHECKING:
@@ -52,10 +53,23 @@ RayAddress = Annotated[
 ]
 
 
+def same_command(restart: bool = False) -> str:
+    """What goes on where an interrupted command stopped."""
+    return "the same command without --restart" if restart else "the same command"
+
+
 def check_clip(length: int | None, overlap: int | None) -> None:
     """Refuse an overlap that leaves no frame of its own to a clip."""
     if length is not None and overlap is not None and overlap >= length:
         raise typer.BadParameter(f"--overlap {overlap} must be less than --length {length}")
+
+
+def gigabytes(text: str) -> float:
+    """80, 80GB or "80 GB"."""
+    amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:GB?)?", text.strip(), re.IGNORECASE)
+    if amount is None or float(amount[1]) < 1:
+        raise typer.BadParameter(f"{text!r} is not a number of GB from 1 on, write e.g. 24")
+    return float(amount[1])
 
 
 def load_curve(key: Path | None, peers: list[Path] | None) -> "Curve | None":
@@ -95,8 +109,12 @@ def leave_a_core_to_the_engine() -> None:
 
 
 @contextmanager
-def telling(as_json: bool, debug: bool) -> Generator["Events"]:
-    """What a command says, and its end: an error becomes its message, its fix and an exit code."""
+def telling(as_json: bool, debug: bool, *, goes_on: str = "") -> Generator["Events"]:
+    """What a command says, and its end: an error becomes its message, its fix and an exit code.
+
+    Args:
+        goes_on: what goes on where the command was interrupted; empty: nothing does.
+    """
     from renderlift.bridge.events import Events
 
     events = Events(as_json=as_json)
@@ -107,12 +125,11 @@ def telling(as_json: bool, debug: bool) -> Generator["Events"]:
         if debug:
             traceback.print_exc()
         events.tell("error", kind=type(error).__name__, message=error.message, fix=error.fix)
-        fix = f"\n  fix: {error.fix}" if error.fix else ""
-        typer.echo(f"error: {error.message}{fix}", err=True)
+        typer.echo(f"error: {with_fix(error.message, error.fix)}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         events.tell("interrupted")
-        typer.echo("interrupted", err=True)
+        typer.echo(f"interrupted; {goes_on} goes on from there" if goes_on else "interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

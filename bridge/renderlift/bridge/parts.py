@@ -3,6 +3,7 @@
     OUTPUT.parts/ledger.json        how far it is, and with which settings
     OUTPUT.parts/000000.mp4         one part per clip; pictures go straight to their folder
     OUTPUT.parts/000001.tail.npy    pictures held back for the next clip's cross-fade
+    OUTPUT.parts/replaces.json      which finished output, still in its place, this one is to replace
 
 Where the shots of a recording are shared out (see `split`), each share has such a folder of its own in
 OUTPUT.parts, named by its first frame, and OUTPUT.parts/plan.json says which there are.
@@ -15,7 +16,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +37,7 @@ from renderlift.bridge.video import side_by_side as before_and_after
 DEFAULT_FPS = 24.0  # of a recording whose engine time does not pass
 LOCK_WAIT_S = 15.0  # a worker whose head was killed takes a moment to die
 _LEDGERS = ("ledger.json", "plan.json")
+_REPLACES = "replaces.json"
 _PICTURE_NAME = re.compile(r"\d{6,}\.png")
 
 
@@ -92,30 +94,47 @@ class Parts:
         self._beside = beside
 
     def clear(self) -> None:
-        """Give up what is there: parts, output, and the note that it was finished."""
+        """Give up the parts, and what is known of the output, which stays until the new one takes its place."""
         shutil.rmtree(self.root, ignore_errors=True)
         self._note.unlink(missing_ok=True)
-        if not self.output.is_dir():
-            self.output.unlink(missing_ok=True)
+        if not self._is_in_the_way():
             return
-        for path in self.output.iterdir():
-            if _PICTURE_NAME.fullmatch(path.name):
-                path.unlink()
+        self.root.mkdir(parents=True, exist_ok=True)
+        with _replacing(self.root / _REPLACES) as path:
+            path.write_bytes(msgspec.json.encode(self._pictures()))
 
     def refuse_in_the_way(self) -> None:
         """Raises:
-        RecordingError: there is an output that no parts belong to.
+        RecordingError: there is an output that no parts belong to, and that nobody said to replace.
         """
-        if self.output.exists() and not _is_empty_folder(self.output):
+        if self._is_in_the_way() and not (self.root / _REPLACES).exists():
             raise RecordingError(f"{self.output} is there already", fix="Add --restart, or choose another name.")
 
-    def ledger(self, wanted: Mapping[str, str]) -> Ledger | None:
+    def refuse(self, wanted: Mapping[str, str], *, unknown: Collection[str] = (), noted: bool = False) -> None:
+        """Hold a run against what is there, before anything is loaded for it.
+
+        Args:
+            unknown: settings that are not known yet.
+            noted: an output that is noted as finished with these settings is fine.
+
+        Raises:
+            RecordingError: an output is in the way, or was begun with other settings.
+        """
+        if noted and self.noted(wanted, unknown=unknown):
+            return
+        if not (self.plan(wanted, unknown=unknown) or self.ledger(wanted, unknown=unknown)):
+            self.refuse_in_the_way()
+
+    def ledger(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Ledger | None:
         """The ledger to go on from; None = nothing was begun.
+
+        Args:
+            unknown: settings that are not compared.
 
         Raises:
             RecordingError: it was begun with other settings, or is not a ledger.
         """
-        return self._read(self.folder / "ledger.json", Ledger, wanted)
+        return self._read(self.folder / "ledger.json", Ledger, wanted, unknown)
 
     def begin(self, wanted: dict[str, str]) -> Ledger:
         """A ledger of nothing yet, on disk."""
@@ -125,28 +144,28 @@ class Parts:
         self.write_ledger(ledger)
         return ledger
 
-    def plan(self, wanted: Mapping[str, str]) -> Plan | None:
+    def plan(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Plan | None:
         """How the recording was shared out; None = not.
 
         Raises:
             RecordingError: as `ledger`.
         """
-        return self._read(self.root / "plan.json", Plan, wanted)
+        return self._read(self.root / "plan.json", Plan, wanted, unknown)
 
     def write_plan(self, plan: Plan) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         with _replacing(self.root / "plan.json") as path:
             path.write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
 
-    def noted(self, wanted: Mapping[str, str]) -> Ledger | None:
+    def noted(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Ledger | None:
         """The ledger of an output that was finished and noted as such; None = it was not, or is gone.
 
         Raises:
             RecordingError: it was made with other settings.
         """
-        if not self.output.exists() or any((self.root / name).exists() for name in _LEDGERS):
+        if not self.output.exists() or any((self.root / name).exists() for name in (_REPLACES, *_LEDGERS)):
             return None
-        return self._read(self._note, Ledger, wanted)
+        return self._read(self._note, Ledger, wanted, unknown)
 
     @contextmanager
     def locked(self) -> Generator[None]:
@@ -217,6 +236,7 @@ class Parts:
         if self._is_video:
             with _replacing(self.output, beside=self.root) as path:
                 join_videos(parts, path)
+        self._take_replaced_away()
         if noted:
             self._note.parent.mkdir(exist_ok=True)
             with _replacing(self._note) as path:
@@ -230,7 +250,28 @@ class Parts:
         """What is left of parts that nothing counts any more."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _read(self, path: Path, kind: type[Kept], wanted: Mapping[str, str]) -> Kept | None:
+    def _is_in_the_way(self) -> bool:
+        return self.output.exists() and not _is_empty_folder(self.output)
+
+    def _pictures(self) -> dict[str, int]:
+        """Pictures of the output's folder, each with the number of its file."""
+        found = self.output.iterdir() if self.output.is_dir() else ()
+        return {path.name: path.stat().st_ino for path in found if _PICTURE_NAME.fullmatch(path.name)}
+
+    def _take_replaced_away(self) -> None:
+        """Take away what the new output has no picture for: those whose file is still that of the old one."""
+        replaces = self.root / _REPLACES
+        if not replaces.exists():
+            return
+        before = msgspec.json.decode(replaces.read_bytes(), type=dict[str, int])
+        for name, number in self._pictures().items():
+            if before.get(name) == number:
+                (self.output / name).unlink()
+        replaces.unlink()
+
+    def _read(
+        self, path: Path, kind: type[Kept], wanted: Mapping[str, str], unknown: Collection[str]
+    ) -> Kept | None:
         if not path.exists():
             return None
         try:
@@ -239,9 +280,9 @@ class Parts:
             raise RecordingError(
                 f"{path} is not a {kind.__name__.lower()} of ours: {error}", fix="Add --restart to begin again."
             ) from error
-        if kept.settings != wanted:
+        if differences := _differences(kept.settings, wanted, unknown):
             raise RecordingError(
-                f"{self.output} was begun with other settings: {_differences(kept.settings, wanted)}",
+                f"{self.output} was begun with other settings: {differences}",
                 fix="Use the same settings, or add --restart to begin again.",
             )
         return kept
@@ -279,8 +320,9 @@ def _lock(folder: int, output: Path) -> None:
         return
 
 
-def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+def _differences(before: Mapping[str, str], now: Mapping[str, str], unknown: Collection[str]) -> str:
+    known = [name for name in {**before, **now} if name not in unknown]
+    names = [name for name in known if before.get(name) != now.get(name)]
     return ", ".join(f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}" for name in names)
 
 

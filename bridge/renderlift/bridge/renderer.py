@@ -25,9 +25,27 @@ def load_renderer(spec: str, options: Mapping[str, Any]) -> Render:
     Raises:
         SetupError: no such renderer or option, or something it needs is not installed.
     """
-    if spec == "identity":
-        return _call(spec, _load_identity, options)
-    return _call(spec, _find(EMBEDDED if spec == "embedded" else spec), options)
+    return check_renderer(spec, options)(**options)
+
+
+def check_renderer(spec: str, options: Mapping[str, Any]) -> Callable[..., Render]:
+    """Find what `load_renderer` would call, and hold the options against it; loads no weights.
+
+    Raises:
+        SetupError: as `load_renderer`, but for what only loading shows.
+    """
+    load = _find(spec)
+    what = "our own renderer" if spec == "embedded" else f"the renderer {spec}"  # its base may be another
+    refuse_unknown(what, load, options)
+    return load
+
+
+def renderer_name(spec: str, options: Mapping[str, Any]) -> str:
+    """What renders, in words: our own renderer goes by its base."""
+    if spec != "embedded":
+        return f"renderer {spec}"
+    base = str(options.get("base", "embedded"))
+    return "embedded base" if base == "embedded" else f"base {base}"
 
 
 def _load_identity() -> Render:
@@ -35,6 +53,9 @@ def _load_identity() -> Render:
 
 
 def _find(spec: str) -> Callable[..., Render]:
+    if spec == "identity":
+        return _load_identity
+    spec = EMBEDDED if spec == "embedded" else spec
     module_name, colon, function_name = spec.partition(":")
     if not (module_name and colon and function_name):
         raise SetupError(
@@ -63,11 +84,6 @@ def _not_importable(spec: str, module_name: str, error: ImportError) -> SetupErr
     return SetupError(
         f"the renderer {spec} cannot be imported: {error}", fix="Run `renderlift doctor` to see what is missing."
     )
-
-
-def _call(spec: str, load: Callable[..., Render], options: Mapping[str, Any]) -> Render:
-    refuse_unknown(f"the renderer {spec}", load, options)
-    return load(**options)
 
 
 def refuse_unknown(what: str, load: Callable[..., Any], options: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.backlog import Backlog
 from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, clips, identity
-from renderlift.bridge.errors import RecordingError, RenderError
+from renderlift.bridge.errors import RecordingError, RenderError, with_fix
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import Films
 from renderlift.bridge.frame import Frame
@@ -62,16 +62,16 @@ class Served:
     remedies: tuple[str, ...] = ()  # what the renderer had to do to go on, see `remedied`
 
     def text(self, recording: Path | None) -> str:
-        """As a sentence, and how to lift what was left out of a recording."""
+        """As a sentence, and how to lift what is left of a recording."""
         if not (self.rendered or self.failed or self.left_out):
             return "Stopped; no frames were captured."
         text = f"{self.rendered} captured frames lifted"
         if self.failed:
             text += f", {self.failed} failed"
-        if self.left_out and recording:
-            text += f", {self.left_out} left out: lift them with `renderlift enhance {recording} -o NAME.mp4`"
-        elif self.left_out:
+        if self.left_out:
             text += f", {self.left_out} left out"
+        if recording and (self.failed or self.left_out):
+            text += f": lift them with `renderlift enhance {recording} -o NAME.mp4`"
         if self.remedies:
             text += f"; the renderer went on with {', then with '.join(self.remedies)}"
         return text + "."
@@ -164,7 +164,9 @@ def kept(
         told = ""
         while error := _failure(frame, recorder):
             if error.message != told:
-                events.tell("recording_waits", str(error), message=error.message, fix=error.fix)
+                events.tell(
+                    "recording_waits", with_fix(error.message, error.fix), message=error.message, fix=error.fix
+                )
             told = error.message
             receiver.report(frame, error)
             if stop.wait(RETRY_S):
@@ -218,6 +220,7 @@ class _Works:
         self._left_out = 0
         self._told: list[StreamProgress] = []
         self._remedies: list[str] = []
+        self._told_cause = ""  # why the last clip that failed did
         self._error: BaseException | None = None
 
     # Each of these three runs in a thread of its own
@@ -273,7 +276,7 @@ class _Works:
         rows = [self._progress(row) for row in self._receiver.streams]
         if rows == self._told:
             return
-        _tell(self._events, self._told, rows)
+        _tell(self._events, self._told, rows, recorded=self._recorder is not None)
         self._told = rows
 
     def served(self) -> Served:
@@ -298,7 +301,11 @@ class _Works:
             with self._device:
                 video = render(clip)
         except RenderError as error:
-            self._events.tell("clip_failed", str(error), message=error.message, fix=error.fix)
+            # What is wrong with an option is wrong with every clip, and read once.
+            cause = str(error.__cause__ or error)
+            text = "" if cause == self._told_cause else with_fix(error.message, error.fix)
+            self._told_cause = cause
+            self._events.tell("clip_failed", text, message=error.message, fix=error.fix)
             self._receiver.report(clip.frames[-1], error)
             self._tally(clip.stream).note_clip(clip, failed=True)
             return identity(clip)
@@ -317,18 +324,27 @@ class _Works:
             self._films.write(frame, picture)
         except RecordingError as error:
             self._films = None  # the service goes on without a film
-            self._events.tell("film_failed", str(error), message=error.message, fix=error.fix)
+            text = with_fix(error.message, error.fix)
+            self._events.tell("film_failed", text, message=error.message, fix=error.fix)
 
 
-def _tell(events: Events, before: Sequence[StreamProgress], now: Sequence[StreamProgress]) -> None:
+def _tell(
+    events: Events, before: Sequence[StreamProgress], now: Sequence[StreamProgress], *, recorded: bool
+) -> None:
+    known = {(row.session, row.camera) for row in before}
     connected = {(row.session, row.camera) for row in before if row.connected}
     for row in now:
         names = {"engine": row.engine, "session": row.session, "camera": row.camera, "mode": row.mode}
         name = f"{row.engine} {row.camera} {row.mode}"
-        if row.connected and (row.session, row.camera) not in connected:
+        key = (row.session, row.camera)
+        # One may have come and gone since the last look, as while the renderer was loaded.
+        came = key not in (connected if row.connected else known)
+        if came:
             events.tell("engine_came", f"{name} has come.", **names)
-        if not row.connected and (row.session, row.camera) in connected:
-            events.tell("engine_left", f"{name} has gone: {row}.", **names)
+        if not row.connected and (came or key in connected):
+            how = "recorded and still to be lifted" if recorded else "still to be lifted"
+            waiting = f", {row.waiting} {how}" if row.waiting else ""
+            events.tell("engine_left", f"{name} has gone: {row}{waiting}.", **names)
         if row.connected:
             total = row.received if row.mode is Mode.CAPTURE else None
             events.progress(name, row.rendered, total, text=row.brief, bar=False)

@@ -48,14 +48,17 @@ class StreamProgress:
             parts.append(f"{self.dropped} dropped")
         return ", ".join(parts)
 
+    @property
+    def waiting(self) -> int:
+        """Captured frames that are still to be lifted."""
+        return max(0, self.received - self.rendered - self.failed) if self.mode is Mode.CAPTURE else 0
+
     def __str__(self) -> str:
         latency = f", {self.latency_ms:.0f} ms" if self.latency_ms is not None and self.mode is Mode.PREVIEW else ""
+        speed = f" ({self.rendered_fps:.1f} fps{latency})" if self.rendered else ""
         dropped = f", {self.dropped} dropped" if self.dropped else ""
         failed = f", {self.failed} failed" if self.failed else ""
-        return (
-            f"{self.received} in ({self.received_fps:.1f} fps), "
-            f"{self.rendered} lifted ({self.rendered_fps:.1f} fps{latency}){dropped}{failed}"
-        )
+        return f"{self.received} in ({self.received_fps:.1f} fps), {self.rendered} lifted{speed}{dropped}{failed}"
 
 
 @dataclass
@@ -71,8 +74,8 @@ class Tally:
         fresh = len(clip) - clip.shared
         if failed:
             self.failed += fresh
-        else:
-            self.rendered += fresh
+            return
+        self.rendered += fresh
         self.clips.append((time.monotonic(), fresh))
 
     def note_sent(self, frame: Frame) -> None:

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +10,7 @@ import pytest
 from huggingface_hub.utils import filter_repo_objects
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model.bases import hub
 from renderlift.model.bases.facts import BASES
 from renderlift.model.bases.hub import fetch
 
@@ -24,6 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
             (Path(how["local_dir"]) / "model_index.json").write_text("{}")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(hub, "refuse_no_hub", lambda: None)
     return calls
 
 
@@ -91,9 +97,27 @@ def test_a_repository_that_asks_for_a_login_says_so(monkeypatch: pytest.MonkeyPa
         raise OSError("401: access to this model is restricted")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", gated)
+    monkeypatch.setattr(hub, "refuse_no_hub", lambda: None)
     with pytest.raises(SetupError, match="restricted") as told:
         fetch(f"Lightricks/LTX-2.5-Diffusers@{COMMIT}", tmp_path / "base", accepted=True)
     assert "hf auth login" in told.value.fix
+
+
+def test_a_hub_that_cannot_be_reached_is_told_at_once_and_without_raw_lines(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "renderlift.bridge.cli", "fetch", f"Lightricks/LTX-2@{COMMIT}"]
+    began_s = time.monotonic()
+    told = subprocess.run(
+        [*command, "-o", str(tmp_path / "base"), "--accept-licence"],
+        env={**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: the hub at http://127.0.0.1:9 cannot be reached: ")
+    assert "fix: Look at this machine's network" in told.stderr
+    assert len(told.stderr.splitlines()) == 2
+    assert time.monotonic() - began_s < 20
 
 
 def test_every_base_states_its_licence() -> None:

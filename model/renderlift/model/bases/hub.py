@@ -4,6 +4,7 @@ A hub's branch can change under its name, so a base is named by the commit that 
 """
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ UNWANTED = (
     "ltx-2.5-*distilled-lora*",
 )
 SOURCE = "renderlift_source.json"
+REACH_S = 10.0  # until a hub that does not answer is given up
 
 
 def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
@@ -38,7 +40,7 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
 
     Raises:
         SetupError: no such specification, the licence is not accepted (says where to read it), or the hub
-            does not give it.
+            cannot be reached or does not give it.
     """
     match = SPECIFICATION.fullmatch(specification)
     if match is None:
@@ -56,6 +58,9 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
+    refuse_no_hub()
+    # It would tell each of its retries; that they were in vain is told below.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     found: dict[str, Any] = {"repository": repository, "revision": revision, "licence": licence}
     try:
         snapshot_download(
@@ -78,6 +83,24 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
         )
     (output / SOURCE).write_text(json.dumps(found, indent=1))
     return output
+
+
+def refuse_no_hub() -> None:
+    """Ask the hub for a sign of life, once: a download asks for half a minute before it gives up.
+
+    Raises:
+        SetupError: it cannot be reached.
+    """
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=REACH_S)
+    except Exception as problem:  # what fails on the way has another class in each version of the hub's client
+        raise SetupError(
+            f"the hub at {constants.ENDPOINT} cannot be reached: {problem}",
+            fix="Look at this machine's network, and at HTTPS_PROXY, HF_ENDPOINT and HF_HUB_OFFLINE where they are "
+            "set. Or run the same where there is a network, and copy the folder.",
+        ) from problem
 
 
 def licence_of(repository: str) -> str:

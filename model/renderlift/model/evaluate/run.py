@@ -139,6 +139,8 @@ def _measured(
     note: Remark,
 ) -> Iterator[tuple[Scene, SceneResult]]:
     """The results of one subject; its renderer is loaded only if a scene still needs it."""
+    if not scenes:  # as of a truth that nobody knows
+        return
     film: Callable[[Scene], Render] | None = None
     settings = subject.settings
     total = sum(scene.frames for scene in scenes)
