@@ -33,12 +33,12 @@ WAN_1_3B = Weights({"transformer": 2_840_000_000, "text_encoder": 11_400_000_000
         (8, "layers", "blocks"),
         (12, "blocks", "parts-int8"),
         (16, "blocks", "parts-int8"),
-        (24, "blocks", "resident"),
+        (24, "parts-int8", "resident"),
         (32, "parts-int8", "resident-compiled"),
         (48, "parts", "resident-compiled"),
-        (76, "resident", "resident-compiled"),
-        (85, "resident-compiled", "resident-compiled"),  # what is sold as 80 GB
-        (150, "resident-compiled", "resident-compiled"),  # and as 141
+        (72, "resident", "resident-compiled"),
+        (79, "resident-compiled", "resident-compiled"),  # what is sold as 80 GB
+        (139, "resident-compiled", "resident-compiled"),  # and as 141
     ],
 )
 def test_a_gpu_gets_the_fastest_preset_that_fits(memory_gb: int, ltx2: str, wan: str) -> None:

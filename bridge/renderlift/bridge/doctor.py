@@ -38,7 +38,7 @@ except Exception as error:
 _TORCH = """import torch
     found = {"version": torch.__version__, "threads": torch.get_num_threads()}
     cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    found["gpus"] = [f"{card.name} ({card.total_memory / 1e9:.0f} GB)" for card in cards]
+    found["gpus"] = [f"{card.name} ({card.total_memory / 2**30:.0f} GB)" for card in cards]
     found["built_for"] = torch.version.cuda or torch.version.hip"""
 _OPENGL = """from renderlift.engine.panda3d.panda import headless_output
     gsg = headless_output().getGsg()

@@ -14,6 +14,10 @@ _FITS = """import torch
     there = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
     memory_bytes = {asked_bytes!r} or there
     found = {{"memory_bytes": memory_bytes, "fits": fits({base!r}, memory_bytes)}}"""
+GIGABYTE = 2.0**30
+SHOWN = (
+    0.985  # of what a GPU is sold with, its driver keeps the rest: 79.2 of 80 on an H100, 139.8 of 141 on an H200
+)
 LEANEST, WHOLE = "layers", "resident"
 
 
@@ -38,7 +42,7 @@ def tell_bases(events: Events, *, base: str | None, gpu_memory_gb: float | None)
 
     Args:
         base: a folder, whose files are measured; None: those that are published, by computed sizes.
-        gpu_memory_gb: of the GPU that is thought of, in 1e9 bytes; None: the first one of this machine.
+        gpu_memory_gb: of the GPU that is thought of, as it is sold; None: the first one of this machine.
 
     Raises:
         SetupError: no base in that folder; or what it takes to look is not installed.
@@ -49,12 +53,12 @@ def tell_bases(events: Events, *, base: str | None, gpu_memory_gb: float | None)
         return
     if base:
         refuse_no_base(Path(base))
-    answer = probe(_FITS.format(asked_bytes=(gpu_memory_gb or 0) * 1e9, base=base or ""))
+    answer = probe(_FITS.format(asked_bytes=(gpu_memory_gb or 0) * SHOWN * GIGABYTE, base=base or ""))
     if "found" not in answer:
         raise SetupError(answer["problem"], fix=answer["fix"])
     fits: list[dict[str, Any]] = answer["found"]["fits"]
-    memory_gb = answer["found"]["memory_bytes"] / 1e9
-    title = _title(memory_gb, asked=bool(gpu_memory_gb))
+    memory_gb = answer["found"]["memory_bytes"] / GIGABYTE
+    title = _title(gpu_memory_gb or memory_gb, asked=bool(gpu_memory_gb))
     header, rows = (_HEADER, [_row(fit) for fit in fits]) if memory_gb else (_NEEDS_HEADER, _needs(fits))
     events.table("presets", title, header, rows, memory_gb=memory_gb, fits=fits)
     if hints := _hints(fits):
@@ -92,6 +96,7 @@ def _needs(fits: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
 
 def _hints(fits: Sequence[Mapping[str, Any]]) -> list[str]:
     hints = ["Computed, not measured" + (", from published sizes." if fits and fits[0]["computed"] else ".")]
+    hints[0] += " parts, blocks and layers hold the weights in main memory meanwhile."
     gains = [f"{_name(fit)} {fit['with_torchao']}" for fit in fits if fit["with_torchao"]]
     if gains:
         hints.append(f"With int8 weights (pip install torchao): {', '.join(gains)}.")

@@ -18,7 +18,7 @@ from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerB
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import UNUSED_FOLDERS, BaseFacts, has_part
 
-GIGABYTE = 1e9
+GIGABYTE = 2.0**30  # as GPUs are sold
 # Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
 WORKING_BYTES = 3.0e9
 # Live at once in a block, per token and channel of it, bf16: input, norms, q, k, v, output and the widened ffn.
