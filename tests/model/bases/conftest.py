@@ -103,8 +103,8 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ltx2(bases: Path) -> Path:
     """LTX-2 with its text encoder and latent upsampler."""
     torch.manual_seed(0)
-    # The rest as the embedded base has it, which is of the same classes: 4 frames to one latent. The tiny 2.3 and 2.5
-    # pack 8, as published.
+    # The rest as the embedded base has it, which is of the same classes: 4 frames to one latent. The tiny 2.3 and
+    # 2.5 pack 8, as published.
     plain = build(EmbeddedSize(latent_channels=8, heads=2, head_dim=16, layers=2, caption_channels=TEXT_CHANNELS))
     connectors = LTX2TextConnectors(
         caption_channels=TEXT_CHANNELS,
