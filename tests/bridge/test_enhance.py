@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from renderlift.bridge import clip as clip_module
+from renderlift.bridge import parts
 from renderlift.bridge.clip import identity
 from renderlift.bridge.enhance import enhance
 from renderlift.bridge.errors import RecordingError, RenderError
@@ -278,6 +279,29 @@ def test_the_old_output_stays_when_a_restart_fails_and_is_replaced_when_it_goes_
     assert content() == content(f"plain-{name}")
     with pytest.raises(RecordingError, match="is there already"):
         enhance(shorter, tmp_path / name, tinted, **CUT)
+
+
+@pytest.mark.parametrize("at", range(1, 12, 3))
+def test_a_restart_that_is_killed_within_a_clip_loses_no_picture(tmp_path, recorded, monkeypatch, at):
+    """A picture that is written once more may get the very file that it had before: its number tells nothing."""
+    recording = recorded(range(12), height=16, width=16)
+    enhance(recording, tmp_path / "out", identity, **CUT)
+    written, encode = [0], parts._png
+
+    def dying(picture):
+        written[0] += 1
+        if written[0] == at + 1:
+            raise KeyboardInterrupt
+        return encode(picture)
+
+    monkeypatch.setattr(parts, "_png", dying)
+    with pytest.raises(KeyboardInterrupt):
+        enhance(recording, tmp_path / "out", tinted, **CUT, restart=True)
+    monkeypatch.setattr(parts, "_png", encode)
+    enhance(recording, tmp_path / "out", tinted, **CUT)
+    enhance(recording, tmp_path / "plain", tinted, **CUT)
+    out, plain = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("out", "plain"))
+    assert out == plain
 
 
 def test_restarting_leaves_other_files_in_the_folder_alone(tmp_path, recorded):

@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-import time
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -75,12 +74,13 @@ def test_in_a_log_file_nothing_is_said_twice_while_it_waits(monkeypatch: pytest.
 def test_steps_of_a_clip_are_worth_a_line_of_a_log_file_only_where_they_take_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(events_module, "PLAIN_PROGRESS_S", 0.1)
+    now_s = [0.0]
+    monkeypatch.setattr(events_module.time, "monotonic", lambda: now_s[0])
     err = StringIO()
     with Events(err=err) as events:
-        for pause_s in (0.0, 0.06, 0.0, 0.06):
+        for pause_s in (0.0, 0.6, 0.0, 0.6):
             for done in range(1, 5):
-                time.sleep(pause_s)
+                now_s[0] += pause_s * events_module.PLAIN_PROGRESS_S
                 events.denoising(done, 4)
     assert err.getvalue().splitlines() == ["denoising: 3/4", "denoising: 3/4"]
 

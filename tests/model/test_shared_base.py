@@ -139,6 +139,24 @@ def test_what_a_fresh_load_refuses_is_not_swapped_in_either(
     assert np.array_equal(good(clip), before)
 
 
+def test_layers_that_the_base_lacks_stay_out_and_leave_the_others_as_they_were(
+    tiny_base: Path, make_clip: MakeClip, make_adapter: MakeAdapter
+) -> None:
+    clip = make_clip(5, 64, 64)
+    plain = loaded(tiny_base, "none")
+    before = plain(clip)
+    file = make_adapter(4, 2) / lora.FILE_NAME
+    with safe_open(file, "pt") as tensors:
+        metadata = tensors.metadata()
+    weights = load_file(file)
+    more = {
+        key.replace("blocks.0", "blocks.77"): value.clone() for key, value in weights.items() if "blocks.0" in key
+    }
+    save_file(weights | more, file, metadata)
+    assert not np.array_equal(loaded(tiny_base, file)(clip), before)
+    assert np.array_equal(plain(clip), before)
+
+
 def test_a_base_that_was_trained_on_is_opened_anew(tiny_base: Path, tmp_path: Path, opened: list[Path]) -> None:
     import shutil
 

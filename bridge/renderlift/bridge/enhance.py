@@ -122,7 +122,6 @@ def enhance(
         RenderError: the renderer failed on a clip. What is finished is kept.
     """
     order = Order(Path(recording), Path(output), length, overlap, settings or {}, session, camera, side_by_side)
-    _refuse_strange_anchors(render, order.stream())
     return fulfil(order, render, restart=restart, progress=progress)
 
 
@@ -139,6 +138,7 @@ def fulfil(
     """
     refuse_other_ending(order.output)
     stream = order.stream()
+    _refuse_strange_anchors(render, stream)
     wanted = order.text(stream)
     whole = Parts(order.output, stream, order.side_by_side)
     spanned = stream.last_index - stream.first_index + 1

@@ -254,9 +254,9 @@ class Parts:
         return self.output.exists() and not _is_empty_folder(self.output)
 
     def _pictures(self) -> dict[str, int]:
-        """Pictures of the output's folder, each with the number of its file."""
+        """Pictures of the output's folder, and when each was written, in ns: files' numbers are used again."""
         found = self.output.iterdir() if self.output.is_dir() else ()
-        return {path.name: path.stat().st_ino for path in found if _PICTURE_NAME.fullmatch(path.name)}
+        return {path.name: path.stat().st_mtime_ns for path in found if _PICTURE_NAME.fullmatch(path.name)}
 
     def _take_replaced_away(self) -> None:
         """Take away what the new output has no picture for: those whose file is still that of the old one."""
@@ -264,8 +264,8 @@ class Parts:
         if not replaces.exists():
             return
         before = msgspec.json.decode(replaces.read_bytes(), type=dict[str, int])
-        for name, number in self._pictures().items():
-            if before.get(name) == number:
+        for name, written_ns in self._pictures().items():
+            if before.get(name) == written_ns:
                 (self.output / name).unlink()
         replaces.unlink()
 

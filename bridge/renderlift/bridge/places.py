@@ -1,5 +1,6 @@
 """Where an output may stand: not among what it is made from."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -34,4 +35,6 @@ def refuse_place(
 
 
 def _folders(options: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    return [(name, value) for name, value in options.items() if isinstance(value, str) and Path(value).is_dir()]
+    # A prompt may be longer than any name can be, over which Path.is_dir stumbles.
+    strings = [(name, value) for name, value in options.items() if isinstance(value, str)]
+    return [(name, value) for name, value in strings if os.path.isdir(value)]  # noqa: PTH112

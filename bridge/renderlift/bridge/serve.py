@@ -220,7 +220,7 @@ class _Works:
         self._left_out = 0
         self._told: list[StreamProgress] = []
         self._remedies: list[str] = []
-        self._told_cause = ""  # why the last clip that failed did
+        self._told_cause: str | None = None  # why the last clip failed, if it did
         self._error: BaseException | None = None
 
     # Each of these three runs in a thread of its own
@@ -302,13 +302,14 @@ class _Works:
                 video = render(clip)
         except RenderError as error:
             # What is wrong with an option is wrong with every clip, and read once.
-            cause = str(error.__cause__ or error)
+            cause = repr(error.__cause__ or error)
             text = "" if cause == self._told_cause else with_fix(error.message, error.fix)
             self._told_cause = cause
             self._events.tell("clip_failed", text, message=error.message, fix=error.fix)
             self._receiver.report(clip.frames[-1], error)
             self._tally(clip.stream).note_clip(clip, failed=True)
             return identity(clip)
+        self._told_cause = None
         self._tally(clip.stream).note_clip(clip, failed=False)
         return video
 

@@ -38,12 +38,9 @@ def look_of(engine: Video, picture: Video, *, kept: NDArray[np.float32] | None =
     Args:
         kept: (T, H, W), above 0 where the picture has the engine's own pixels in it, which say nothing.
     """
-    e, p = (_small(video) for video in (engine, picture))
-    if kept is not None:
-        painted = _small(kept)[:, 0] == 0
-        if painted.sum() < LEAST_PLACES:
-            return None
-        e, p = e[painted], p[painted]
+    e, p = _painted(engine, kept), _painted(picture, kept)
+    if len(e) < LEAST_PLACES:
+        return None
     spread = e.std(0) * p.std(0)
     correlation = ((e - e.mean(0)) * (p - p.mean(0))).mean(0) / np.maximum(spread, 1e-9)
     if (correlation < LEAST_CORRELATION).any():
@@ -52,18 +49,28 @@ def look_of(engine: Video, picture: Video, *, kept: NDArray[np.float32] | None =
     return Look(gain, p.mean(0) - gain * e.mean(0))
 
 
-def held_to(anchor: Look, engine: Video, picture: Video) -> Video:
-    """A window's pictures (T, H, W, 3) brought to the anchor's look, by one bounded transform per channel."""
-    now = look_of(engine, picture)
+def held_to(anchor: Look, engine: Video, picture: Video, *, kept: NDArray[np.float32] | None = None) -> Video:
+    """A window's pictures (T, H, W, 3) brought to the anchor's look, by one bounded transform per channel.
+
+    Args:
+        kept: as in `look_of`.
+    """
+    now = look_of(engine, picture, kept=kept)
     if now is None:
         return picture
     gain = np.clip(anchor.gain / now.gain, 1 / MOST_GAIN, MOST_GAIN)
-    centre = _small(picture).mean(0)
+    centre = _painted(picture, kept).mean(0)
     wanted = anchor.offset + anchor.gain * (centre - now.offset) / now.gain
     shift = np.clip(wanted - centre, -MOST_OFFSET, MOST_OFFSET)
     levels = np.arange(256)[:, None] / 255
     table = np.rint(((levels - centre) * gain + centre + shift).clip(0, 1) * 255).astype(np.uint8)
     return np.stack([table[picture[..., c], c] for c in range(3)], axis=-1)
+
+
+def _painted(video: Video, kept: NDArray[np.float32] | None) -> NDArray[np.float64]:
+    """Samples (N, 3) of the places that are not kept."""
+    samples = _small(video)
+    return samples if kept is None else samples[_small(kept)[:, 0] == 0]
 
 
 def _small(video: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Render, Video, clips
 from renderlift.bridge.frame import Channel
@@ -21,7 +22,13 @@ RenderWindow = Callable[[Clip, Mapping[int, Picture]], Video]
 
 
 def continuous(
-    render: RenderWindow, *, window: int, overlap: int, takes_before: bool, anchors: Mapping[int, Picture]
+    render: RenderWindow,
+    *,
+    window: int,
+    overlap: int,
+    takes_before: bool,
+    anchors: Mapping[int, Picture],
+    kept: Callable[[Clip], NDArray[np.float32] | None] = lambda part: None,
 ) -> Render:
     """A render for clips of any length.
 
@@ -33,6 +40,7 @@ def continuous(
         overlap: frames that windows share, less than `window`.
         takes_before: show a window the finished pictures of the frames it shares.
         anchors: pictures that are known, by frame index.
+        kept: (T, H, W), where a window will be left as the engine drew it, which colours are measured without.
     """
 
     def whole(clip: Clip) -> Video:
@@ -42,8 +50,10 @@ def continuous(
             if not part.shared:
                 tail, look = None, None
             known = _known(part, tail if takes_before else None, anchors)
-            video = _steadied(render(part, known), part, look)
-            look = look or look_of(part.channels[Channel.RGB], video) if window else None
+            engine, left = part.channels[Channel.RGB], kept(part)
+            video = render(part, known)
+            video = video if look is None else held_to(look, engine, video, kept=left)
+            look = look or look_of(engine, video, kept=left) if window else None
             # The caller fades the first window with the clip before; and nothing comes after the last.
             joined = replace(part, shared=0) if part.frames[0] is clip.frames[0] else part
             pictures, tail = join_clip(tail, joined, video, overlap=overlap)
@@ -73,7 +83,3 @@ def _carried(clip: Clip) -> tuple[Video | None, Look | None]:
 def _known(part: Clip, tail: Video | None, anchors: Mapping[int, Picture]) -> dict[int, Picture]:
     known = dict(enumerate(tail)) if tail is not None and len(tail) == part.shared else {}
     return known | {t: anchors[f.index] for t, f in enumerate(part.frames) if f.index in anchors}
-
-
-def _steadied(video: Video, part: Clip, look: Look | None) -> Video:
-    return video if look is None else held_to(look, part.channels[Channel.RGB], video)

@@ -19,6 +19,14 @@ from renderlift.model.bases.settings import Paint, Picture
 _log = logging.getLogger(__name__)
 
 
+TILE_SIDES = (
+    "tile_sample_min_height",
+    "tile_sample_min_width",
+    "tile_sample_stride_height",
+    "tile_sample_stride_width",
+)
+
+
 @dataclass(frozen=True)
 class Remedy:
     """One thing that can be done, and how it is said."""
@@ -85,8 +93,15 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[C
     """
     opened = cast(Any, pipeline)
 
+    def is_tiled() -> bool:
+        return bool(opened.vae.use_tiling)
+
     def tile(clip: Clip) -> None:
         opened.vae.enable_tiling()
+
+    def tile_smaller(clip: Clip) -> None:
+        for name in TILE_SIDES:
+            setattr(opened.vae, name, getattr(opened.vae, name) // 2)
 
     def offload(clip: Clip) -> None:
         for whole in _modules(opened):
@@ -98,7 +113,10 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[C
     def is_whole() -> bool:
         return not _is_in_groups(opened)  # another render of the same base may have been here first
 
-    remedies = [Remedy("the autoencoder in tiles", tile)]
+    remedies = [
+        Remedy("the autoencoder in tiles", tile, lambda: not is_tiled()),
+        Remedy("the autoencoder in smaller tiles", tile_smaller, is_tiled),
+    ]
     if device.type == "cuda":
         remedies.append(Remedy("the weights brought in layer by layer", offload, is_whole))
     return [*remedies, Remedy("half the pixels", smaller), Remedy("a quarter of the pixels", smaller)]

@@ -3,6 +3,7 @@
 A mask from ids is exact and free; no model has to be trusted to keep letters legible.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import cv2
@@ -13,23 +14,36 @@ from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.errors import ChannelError
 from renderlift.bridge.frame import Array, Channel, IdName
 
+_log = logging.getLogger(__name__)
 FEATHER_PIXELS = 1.5  # of the border between kept and painted
 
 
 class Regions:
-    """What a render is to leave as the engine drew it; a name that was met once may be absent later."""
+    """What a render is to leave as the engine drew it.
+
+    Where a recording begins, its id table must know all of the names. Later some may be gone or still to come, and
+    a job of hours does not end over it, nor one that goes on after it was killed.
+    """
 
     def __init__(self, shares: Mapping[str, float]) -> None:
         self._shares = shares
-        self._met = False
+        self._missed: set[str] = set()  # names that it was said of
 
     def __call__(self, clip: Clip) -> NDArray[np.float32] | None:
         """As `region_mask`; None where nothing is to be kept."""
         if not self._shares:
             return None
-        mask = region_mask(clip, self._shares, may_lack=self._shares if self._met else ())
-        self._met = True
-        return mask
+        begins = clip.frames[0].index == 0
+        for name in set(unknown_names(clip, self._shares)) - self._missed if not begins else ():
+            self._missed.add(name)
+            _log.warning("nothing is called %r in frame %d and those after it", name, clip.frames[0].index)
+        return region_mask(clip, self._shares, may_lack=() if begins else self._shares)
+
+
+def unknown_names(clip: Clip, names: Iterable[str]) -> list[str]:
+    """Those that the clip's id tables lack."""
+    found = _ids_by_name(clip, names, frozenset(names))
+    return [name for name, ids in found.items() if not ids]
 
 
 def kept(clip: Clip, video: Video, masks: NDArray[np.float32], *, first: int = 0) -> Video:

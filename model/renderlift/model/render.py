@@ -123,6 +123,8 @@ def load(
         check_stages(folder, facts)
     if facts is EMBEDDED_FACTS and (prompt or negative_prompt):
         raise SetupError(f"{facts.title} reads no words", fix="Leave the prompt out, or name another base.")
+    if facts is COSMOS and window > facts.window:
+        raise SetupError(f"{facts.title} paints {facts.window} frames at once", fix="Leave --window out.")
     known, looks = _anchors(anchors, facts), _reference_images(reference_images, facts)
     fitting = choose_preset(preset, facts, folder, place)
     worn = _adapter_path(adapter, facts)
@@ -182,7 +184,7 @@ def load(
     locker = load_lock(lock_path(lock_weights)).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
 
-    steps_done = StepTeller()
+    steps_done, regions = StepTeller(), Regions(keep or {})
 
     def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         with shared_base.wearing(worn, adapter_scale):
@@ -198,10 +200,10 @@ def load(
         overlap=overlap,
         takes_before=facts.takes_before,
         anchors=known,
+        kept=regions,
     )
 
     share = (EMBEDDED_STEADY if soft else 0.0) if steady is None else steady
-    regions = Regions(keep or {})
 
     def whole(clip: Clip) -> Video:
         masks = regions(clip)  # before anything is painted: a name may be wrong

@@ -91,17 +91,18 @@ class SharedBase:
             # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
             denoiser = self._opened.transformer
             prepare_model_for_compiled_hotswap(denoiser, config=denoiser.peft_config, target_rank=None)
-        self._worn = Worn(file, changed_ns, name, scale, facts, layout, self._seats(layout, name))
+        seats = self._seats(layout, name) if plain_alpha(file) is not None else {}
+        self._worn = Worn(file, changed_ns, name, scale, facts, layout, seats)
         return facts
 
     def _seats(self, layout: Layout, name: str) -> Mapping[str, Any]:
-        found = {key: _FACTOR.fullmatch(key) for key in layout}
         if getattr(self._opened, "transformer_2", None):  # whose factors are in another file
             return {}
-        denoiser = self._opened.transformer
-        seats = {key: denoiser.get_submodule(match[1]) for key, match in found.items() if match}
-        plain = all(match and name in getattr(seats[key], "lora_A", {}) for key, match in found.items())
-        return seats if plain else {}
+        layers = dict(self._opened.transformer.named_modules())
+        matches = {key: _FACTOR.fullmatch(key) for key in layout}
+        # A file may have layers that the base lacks: they stay out, and so does the swap.
+        seats = {key: layers.get(match[1]) if match else None for key, match in matches.items()}
+        return seats if all(name in getattr(layer, "lora_A", ()) for layer in seats.values()) else {}
 
 
 @torch.no_grad()

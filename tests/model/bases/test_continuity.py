@@ -90,6 +90,20 @@ def test_one_transform_serves_a_whole_window_so_it_cannot_flicker(shot: Shot) ->
     assert np.ptp(change, axis=0).max() < 3
 
 
+def test_a_window_without_drift_is_left_alone_beside_what_is_kept(shot: Shot) -> None:
+    """Whatever curve a renderer gives the colours: with the kept places they would be measured otherwise."""
+    clip = shot(9)
+    engine = clip.channels[Channel.RGB]
+    picture = (255 * (engine / 255) ** 0.6).astype(np.uint8)
+    mask = region_mask(clip, {"text": 1.0})
+    left = np.where(mask[..., None] > 0, engine, picture)  # as a later clip finds it
+    anchor = look_of(engine, left, kept=mask)
+    assert anchor is not None
+    change = abs(held_to(anchor, engine, picture, kept=mask).astype(int) - picture)
+    assert change.max() <= 1
+    assert abs(held_to(anchor, engine, picture).astype(int) - picture).max() > 1
+
+
 def test_pictures_that_have_nothing_in_common_are_left_alone(shot: Shot) -> None:
     engine = shot(5).channels[Channel.RGB]
     noise = np.random.default_rng(0).integers(0, 256, engine.shape, dtype=np.uint8)

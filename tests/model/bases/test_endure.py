@@ -91,9 +91,16 @@ def test_when_nothing_helps_the_error_names_the_frames_or_the_size(
 
 def test_the_remedies_work_on_a_real_pipeline(wan_vace: Path, shot: Shot) -> None:
     pipeline = load_base(str(wan_vace), torch.bfloat16)
-    tiles, half, quarter = memory_remedies(pipeline, torch.device("cpu"), lambda clip: lambda clip, known: PICTURE)
+    tiles, smaller, half, quarter = memory_remedies(
+        pipeline, torch.device("cpu"), lambda clip: lambda clip, known: PICTURE
+    )
     tiles.apply(shot(1))
     assert pipeline.vae.use_tiling
+    assert not tiles.fits(), "presets for less memory have it in tiles already"
+    sides = pipeline.vae.tile_sample_min_height, pipeline.vae.tile_sample_stride_height
+    assert smaller.fits()
+    smaller.apply(shot(1))
+    assert (2 * pipeline.vae.tile_sample_min_height, 2 * pipeline.vae.tile_sample_stride_height) == sides
     assert half.apply(shot(1)) is not None
     assert quarter.apply(shot(1)) is not None
 
@@ -147,7 +154,7 @@ def test_fewer_pixels_are_fewer_than_were_painted_however_large_the_base_is(
     def opening(facts: object, pipeline: object, settings: RenderSettings, folder: Path) -> Paint:
         def paint(clip: Clip, known: Mapping[int, np.ndarray]) -> Tensor:
             sizes.append(min(settings.working_pixels, clip.height * clip.width))
-            if len(sizes) < 4:  # as it is, in tiles, half
+            if len(sizes) < 5:  # as it is, in tiles, in smaller ones, half
                 raise torch.OutOfMemoryError
             return PICTURE
 
@@ -155,7 +162,7 @@ def test_fewer_pixels_are_fewer_than_were_painted_however_large_the_base_is(
 
     monkeypatch.setattr(render_module, "open_painter", opening)
     assert len(load(base=str(wan_vace), device="cpu")(shot(5))) == 5
-    assert sizes == [32 * 48, 32 * 48, 32 * 48 // 2, 32 * 48 // 4]
+    assert sizes == [32 * 48, 32 * 48, 32 * 48, 32 * 48 // 2, 32 * 48 // 4]
 
 
 def test_what_one_render_had_to_do_leaves_another_of_the_same_base_whole(
@@ -190,7 +197,7 @@ def test_weights_that_come_part_by_part_can_be_brought_in_layer_by_layer(
     pipeline._all_hooks = [cpu_offload_with_hook(pipeline.transformer, execution_device="cpu")[1]]
     asked: list[str] = []
     monkeypatch.setattr(pipeline, "enable_group_offload", lambda **how: asked.append(how["offload_type"]))
-    _, layers, *_ = memory_remedies(pipeline, torch.device("cuda"), lambda clip: lambda clip, known: PICTURE)
+    _, _, layers, *_ = memory_remedies(pipeline, torch.device("cuda"), lambda clip: lambda clip, known: PICTURE)
     layers.apply(shot(1))
     assert asked == ["leaf_level"]
     assert not hasattr(pipeline.transformer, "_hf_hook")

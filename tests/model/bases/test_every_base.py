@@ -32,7 +32,7 @@ def test_as_many_frames_come_out_as_went_in(folder: Path, shot: Shot, frames: in
 
 
 @pytest.mark.parametrize("name", ["wan_5b", "wan_vace_a14b"])
-@pytest.mark.parametrize("frames", [9, 73])
+@pytest.mark.parametrize("frames", [9, 73, 200])
 def test_a_bases_siblings_load_and_paint_as_it_does(
     name: str, shot: Shot, frames: int, request: pytest.FixtureRequest
 ) -> None:
@@ -146,6 +146,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
         ("wan", {"two_stages": True}),
         ("wan", {"anchors": {0: np.zeros((8, 8, 3), np.uint8)}}),
         ("cosmos", {"control": "edges"}),
+        ("cosmos", {"window": 120}),
         ("ltx2", {"control": "edge"}),
         ("wan_vace", {"reference_images": "nowhere"}),
         ("wan_vace", {"preset": "tiny"}),

@@ -55,17 +55,22 @@ def test_an_unknown_name_says_which_there_are_before_anything_is_painted(
         load(base=str(wan_vace), keep={"face": 1.0}, device="cpu")(shot(1))
 
 
-def test_a_thing_may_come_after_the_first_frame_and_be_gone_later(shot: Shot) -> None:
+def test_a_thing_may_come_after_the_first_frame_and_be_gone_later(
+    shot: Shot, caplog: pytest.LogCaptureFixture
+) -> None:
     """The engine tells an id when it draws the thing, and a job of hours must not end where it is gone."""
     frames = shot(2).frames
     regions = Regions({"text": 1.0})
     wanted = region_mask(stack(frames), {"text": 1.0})
     comes = stack([replace(frames[0], names=()), frames[1]])
     assert np.array_equal(regions(comes), wanted)
-    gone = stack([replace(frame, names=()) for frame in frames])
-    assert np.array_equal(regions(gone), np.zeros_like(wanted))
+    gone = [replace(frame, names=()) for frame in frames]
     with pytest.raises(ChannelError):
-        Regions({"text": 1.0})(gone)
+        regions(stack(gone))
+    # Also to a process that never saw it: a job that was killed goes on there.
+    later = stack([replace(frame, index=frame.index + 9) for frame in gone])
+    assert np.array_equal(Regions({"text": 1.0})(later), np.zeros_like(wanted))
+    assert "nothing is called 'text' in frame 9" in caplog.text
 
 
 @pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_vace", "cosmos"])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import torch
 from safetensors.torch import load_file
 
 from renderlift.bridge.clip import Clip
-from renderlift.bridge.errors import RecordingError, SetupError
+from renderlift.bridge.errors import RecordingError, RenderliftError, SetupError
 from renderlift.model import lora
 from renderlift.model.pairs.columns import export_pairs
 from renderlift.model.render import load
+from renderlift.model.training.finished import Before
+from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.run import train
 from renderlift.model.training.talk import Silence
 
@@ -118,6 +121,26 @@ def test_what_is_missing_of_a_finished_training_is_made_and_the_card_tells_what_
     card = (output / "README.md").read_text()
     assert "4 steps of" in card
     assert "\nsteps = 4\n" in card
+
+
+@pytest.mark.parametrize("spent_s", [60.0, 62.9, 303.1, 3599.97])
+def test_what_is_missing_costs_no_more_steps_where_time_is_the_budget(spent_s: float) -> None:
+    before, recipe = Before(10, spent_s), Recipe(task="lift", minutes=1.0, steps=0)
+    assert before.has_spent(recipe)
+    assert before.has_spent(before.at_least_this(recipe))
+
+
+def test_another_dataset_to_measure_on_is_not_taken_for_the_one_that_was(
+    tmp_path: Path, dataset: Path, given: dict[str, Any]
+) -> None:
+    output, told = tmp_path / "my_adapter", Told()
+    train(output, dataset, steps=2, **given)
+    with pytest.raises(RenderliftError):
+        train(output, dataset, steps=2, held_out=tmp_path / "nowhere", **given)
+    other = shutil.copytree(dataset, tmp_path / "other")
+    assert train(output, dataset, steps=2, held_out=other, talk=told, **given)
+    assert "finished" not in told.said
+    assert json.loads((output / "result.json").read_text())["held_out"] == "other"
 
 
 def test_a_training_that_was_stopped_while_it_was_measured_is_measured_by_the_same_command(

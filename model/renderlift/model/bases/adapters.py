@@ -90,6 +90,8 @@ def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
     try:
         pipeline.load_lora_weights(**source, adapter_name=name, **where)
     except (ValueError, RuntimeError, KeyError) as problem:
+        if "vace" in str(problem):
+            raise _unfit(path, "it changes VACE's own blocks, in names that diffusers cannot read") from problem
         raise _unfit(path, str(problem).splitlines()[0]) from problem
     if name not in getattr(denoiser, "peft_config", {}):
         raise _unfit(path, "none of its layers are in this base")

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import BASES, UNUSED_FOLDERS, BaseFacts
+from renderlift.model.bases.facts import BASES, COSMOS, UNUSED_FOLDERS, BaseFacts
 
 SPECIFICATION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
-# Weights in folders only: what lies at the top is the same again in one file, for other programs, often in several
-# precisions. All but the LoRA that makes LTX-2's full weights distilled ones.
+# Weights in folders only: what lies at the top of a repository is the same again in one file, for other programs,
+# often in several precisions. All but the LoRA that makes LTX-2's full weights distilled ones.
 WANTED = (
     *("*.json", "*/*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*"),
     "*distilled-lora*.safetensors",
-    "diffusion_pytorch_model*.safetensors",  # of a part that is published alone: a control net of Cosmos
 )
+PART = "diffusion_pytorch_model*.safetensors"  # of a part that is published alone: a control net of Cosmos
 # What could run code when it is loaded, or hold some; and of LTX-2.5 what nothing here uses: full weights, the LoRA
 # for them, parts of other pipelines.
 UNWANTED = (
@@ -67,7 +67,7 @@ def fetch(specification: str, output: Path, *, accepted: bool) -> Path:
             repository,
             revision=revision,
             local_dir=output,
-            allow_patterns=list(WANTED),
+            allow_patterns=[*WANTED, PART] if facts_of_repository(repository) is COSMOS else list(WANTED),
             ignore_patterns=list(UNWANTED),
         )
     except (HfHubHTTPError, OSError) as problem:

@@ -26,6 +26,7 @@ class Facts:
     fitted: Fitted
     losses: tuple[float, float] | None  # mean of the first and the last tenth
     figures: tuple[tuple[str, float], ...] = ()  # other results: what, PSNR in dB
+    held_out: str = ""  # name of another dataset that it was measured on
 
 
 def write_card(folder: Path, recipe: Recipe, facts: Facts, result: Result) -> Path:

@@ -1,6 +1,7 @@
 """What a training has left already: whether its budget is spent, and whether what it leaves is all there."""
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class Before:
         """The recipe with a budget that is no smaller than what was trained, for a card that agrees with itself."""
         if recipe.steps:
             return replace(recipe, steps=max(recipe.steps, self.step))
-        return replace(recipe, minutes=max(recipe.minutes, round(self.spent_s / 60, 1)))
+        spent = math.floor(self.spent_s / 60 * 1000) / 1000  # never more than was spent, or training would go on
+        return replace(recipe, minutes=max(recipe.minutes, spent))
 
 
 def look_at(output: Path, recipe: Recipe, *, restart: bool) -> Before:
@@ -54,17 +56,23 @@ def look_at(output: Path, recipe: Recipe, *, restart: bool) -> Before:
     return Before(*checkpoint_facts(checkpoint_in(output)), before)
 
 
-def is_finished(output: Path, before: Before, recipe: Recipe) -> bool:
+def is_finished(output: Path, before: Before, recipe: Recipe, held_out: Path | None) -> bool:
     """Whether the budget is spent, and weights, card and result of the last step are there."""
     if not before.has_spent(recipe) or not (output / CARD_FILE).is_file():
         return False
     try:
         result = json.loads((output / RESULT_FILE).read_text())
         written, step = list(result["files"]), int(result["steps"])
+        measured = int(result["measured_scenes"]), str(result["held_out"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    more = before.recipe is None or recipe.measured_scenes > before.recipe.measured_scenes
-    return step == before.step and not more and all((output / name).is_file() for name in written)
+    same = recipe.measured_scenes <= measured[0] and measured[1] == called(held_out)
+    return step == before.step and same and all((output / name).is_file() for name in written)
+
+
+def called(held_out: Path | None) -> str:
+    """How a result names the dataset that it was measured on; empty: the pairs' own held-out scenes."""
+    return held_out.name if held_out else ""
 
 
 def files_of(output: Path) -> list[str]:

@@ -24,6 +24,7 @@ from renderlift.model.training.finished import (
     RECIPE_FILE,
     RESULT_FILE,
     Before,
+    called,
     files_of,
     is_finished,
     look_at,
@@ -77,7 +78,8 @@ def train(
     team = join_team(device)
     talk = talk if talk is not None and team.leads else Silence()
     before = look_at(output, recipe, restart=restart)
-    if is_finished(output, before, recipe):
+    there = dataset.exists() and (held_out is None or held_out.exists())
+    if there and is_finished(output, before, recipe, held_out):
         _tell_finished(output, before, recipe, talk)
         return True
     recipe = before.at_least_this(recipe)
@@ -104,7 +106,14 @@ def train(
         talk.tell("stopped", f"Stopped at step {step}; the same command goes on from there.", step=step)
         return False
     if team.leads:
-        facts = Facts(dataset.name, plan, outcome.fitted, loss_at_both_ends(output / "training"), outcome.figures)
+        facts = Facts(
+            dataset.name,
+            plan,
+            outcome.fitted,
+            loss_at_both_ends(output / "training"),
+            outcome.figures,
+            called(held_out),
+        )
         return _report(stage, facts, outcome)
     return True
 
@@ -154,6 +163,8 @@ def _report(stage: Stage, facts: Facts, outcome: Outcome) -> bool:
             "figures": outcome.figures,
             "problems": result.problems,
             "steps": facts.fitted.step,
+            "measured_scenes": recipe.measured_scenes,
+            "held_out": facts.held_out,
             "files": files_of(output),
         },
     )
