@@ -20,6 +20,7 @@ Shot = Callable[..., Clip]
 PAGE = Path(__file__).parents[3] / "docs" / "large_gpu.md"
 # They need a network, an engine or several GPUs, and have tests of their own.
 ELSEWHERE = (
+    "python3 -m venv",
     "pip ",
     "renderlift fetch",
     "renderlift capture",
@@ -73,4 +74,4 @@ def test_every_command_of_the_page_runs(
         done = CliRunner().invoke(cli.app, words)
         assert done.exit_code == 0, f"{line}\n{done.output}"
     assert Path("my_lora/pytorch_lora_weights.safetensors").is_file()
-    assert all(Path(film).stat().st_size for film in ("take1.mp4", "dusk.mp4"))
+    assert all(Path(film).stat().st_size for film in ("take1.mp4", "lifted.mp4", "dusk.mp4"))
