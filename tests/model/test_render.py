@@ -45,9 +45,9 @@ def test_another_lock_is_used_by_folder_or_file(make_clip: MakeClip, tmp_path: P
         load(lock_weights=str(tmp_path / "none"))
 
 
-def test_a_control_that_does_not_exist_is_refused_before_anything_is_loaded() -> None:
+def test_a_control_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SetupError, match="no control 'edges'"):
-        load(base="not there", control="edges")
+        load(control="edges")
 
 
 def test_the_reference_reaches_the_picture(tiny_base: Path, make_clip: MakeClip) -> None:

@@ -6,24 +6,22 @@ neighbouring clips agree where they overlap.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video, stack
-from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
+from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts
-from renderlift.model.bases.controls import USUAL, controls_of, one_control
-from renderlift.model.bases.facts import BASES, COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
+from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
@@ -33,7 +31,7 @@ from renderlift.model.continuity import continuous
 from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
-from renderlift.model.lora import AdapterFacts, read_facts
+from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions, feathered, kept
@@ -112,20 +110,12 @@ def load(
     Raises:
         SetupError: weights, adapter, anchors, images, control or device are not there, or do not belong together.
     """
-    asked = controls_of(control) if control else {}
     if steady is not None and not 0 <= steady <= 1:
         raise SetupError(f"steady = {steady} cannot be", fix="It is a share, from 0 (none) to 1.")
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
     # What can be refused is refused here: a large base takes minutes to load.
-    if two_stages:
-        check_stages(folder, facts)
-    if facts is EMBEDDED_FACTS and (prompt or negative_prompt):
-        raise SetupError(f"{facts.title} reads no words", fix="Leave the prompt out, or name another base.")
-    if facts is COSMOS and window > facts.window:
-        raise SetupError(f"{facts.title} paints {facts.window} frames at once", fix="Leave --window out.")
-    known, looks = _anchors(anchors, facts), _reference_images(reference_images, facts)
     fitting = choose_preset(preset, facts, folder, place)
     worn = _adapter_path(adapter, facts)
     if worn:
@@ -134,14 +124,14 @@ def load(
         _log.warning(
             "%s without an adapter: nobody has taught it what to do with the engine's picture", facts.title
         )
-    if asked and not set(CONTROLS) & set(facts.conditions):
-        takers = ", ".join(other.title for other in BASES if set(CONTROLS) & set(other.conditions))
-        raise SetupError(
-            f"{facts.title} is not steered by {control}", fix=f"Leave --control out; {takers} read one."
-        )
-    controls = _controls(asked, worn)
-    if facts is not COSMOS:
-        one_control(controls, facts)
+    controls = asked.controls(control, facts, worn)
+    known, looks = asked.anchors(anchors, facts), asked.reference_images(reference_images, facts)
+    if two_stages:
+        check_stages(folder, facts)
+    if facts is EMBEDDED_FACTS and (prompt or negative_prompt):
+        raise SetupError(f"{facts.title} reads no words", fix="Leave the prompt out, or name another base.")
+    if facts is COSMOS and window > facts.window:
+        raise SetupError(f"{facts.title} paints {facts.window} frames at once", fix="Leave --window out.")
     # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.
     alone = object() if fitting.offload or fitting.quantised else None
     shared_base = shared(
@@ -324,17 +314,6 @@ def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
     return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
 
 
-def _controls(asked: dict[str, float], adapter: Path | None) -> dict[str, float]:
-    """What steers the base, with weights: what the user asked for, else what the adapter was trained with."""
-    trained = read_facts(adapter).control if adapter else ""
-    if trained and asked and set(asked) != {trained}:
-        raise SetupError(
-            f"the adapter {adapter} was trained with the control {trained}, not {' and '.join(asked)}",
-            fix=f"Leave --control out, or use --control {trained}.",
-        )
-    return asked or controls_of(trained or USUAL)
-
-
 def lock_path(given: str) -> Path:
     """Where a lock is; empty: the one that ships.
 
@@ -389,51 +368,6 @@ def _enduring(
     return Enduring(
         again(), for_memory=memory_remedies(pipeline, device, smaller), for_nan=nan_remedies(pipeline, again)
     )
-
-
-def _anchors(anchors: str | Mapping[int, Picture], facts: BaseFacts) -> Mapping[int, Picture]:
-    found = _read_anchors(Path(anchors)) if isinstance(anchors, str) and anchors else anchors or {}
-    _refuse_unless_taken("anchors", found, facts)
-    assert not isinstance(found, str)
-    return found
-
-
-def _reference_images(given: str | Sequence[Picture], facts: BaseFacts) -> tuple[Picture, ...]:
-    if given and isinstance(given, str):
-        place = Path(given)
-        files = [place] if place.is_file() else sorted(file for file in place.glob("*") if file.is_file())
-        if not files:
-            raise SetupError(f"no pictures at {place}", fix="Name a picture, or a folder of some.")
-        given = [_read_picture(file) for file in files]
-    _refuse_unless_taken("reference images", given, facts)
-    assert not isinstance(given, str) or not given
-    return tuple(given)  # type: ignore[arg-type]
-
-
-def _refuse_unless_taken(what: str, given: Sized, facts: BaseFacts) -> None:
-    if given and what not in facts.conditions:
-        able = ", ".join(other.title for other in BASES if what in other.conditions)
-        raise SetupError(f"{facts.title} takes no {what}", fix=f"Use one of these bases: {able}.")
-
-
-def _read_picture(path: Path) -> Picture:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise SetupError(f"{path} is no picture", fix="Use PNG or JPEG.")
-    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
-
-
-def _read_anchors(folder: Path) -> dict[int, Picture]:
-    found: dict[int, Picture] = {}
-    for path in sorted(folder.glob("*.png")):
-        if not path.stem.isdecimal():
-            raise SetupError(
-                f"{path} is no anchor", fix="Name each picture by its frame index: 000000.png, 000048.png."
-            )
-        found[int(path.stem)] = _read_picture(path)
-    if not found:
-        raise SetupError(f"no anchors in {folder}", fix="Put pictures there, named by frame index: 000000.png.")
-    return found
 
 
 def _present(path: Path) -> Path:

@@ -1,0 +1,91 @@
+"""What a user asks of a base, read and held against what it takes before it is loaded."""
+
+from collections.abc import Mapping, Sequence, Sized
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from renderlift.bridge.controls import CONTROLS
+from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.controls import USUAL, controls_of, one_control
+from renderlift.model.bases.facts import BASES, COSMOS, BaseFacts
+from renderlift.model.bases.settings import Picture
+from renderlift.model.lora import read_facts
+
+
+def controls(text: str, facts: BaseFacts, adapter: Path | None) -> dict[str, float]:
+    """What steers the base, with weights: what the user asked for, else what the adapter was trained with.
+
+    Raises:
+        SetupError: there is no such control, or this base or this adapter does not take it.
+    """
+    found = controls_of(text) if text else {}
+    if found and not set(CONTROLS) & set(facts.conditions):
+        takers = ", ".join(other.title for other in BASES if set(CONTROLS) & set(other.conditions))
+        raise SetupError(f"{facts.title} is not steered by {text}", fix=f"Leave --control out; {takers} read one.")
+    trained = read_facts(adapter).control if adapter else ""
+    if trained and found and set(found) != {trained}:
+        raise SetupError(
+            f"the adapter {adapter} was trained with the control {trained}, not {' and '.join(found)}",
+            fix=f"Leave --control out, or use --control {trained}.",
+        )
+    found = found or controls_of(trained or USUAL)
+    if facts is not COSMOS:
+        one_control(found, facts)
+    return found
+
+
+def anchors(given: str | Mapping[int, Picture], facts: BaseFacts) -> Mapping[int, Picture]:
+    """Pictures that are known, by frame index.
+
+    Raises:
+        SetupError: no such folder, or the base takes none.
+    """
+    found = _read_anchors(Path(given)) if isinstance(given, str) and given else given or {}
+    _refuse_unless_taken("anchors", found, facts)
+    assert not isinstance(found, str)
+    return found
+
+
+def reference_images(given: str | Sequence[Picture], facts: BaseFacts) -> tuple[Picture, ...]:
+    """What things look like, (H, W, 3) each.
+
+    Raises:
+        SetupError: no pictures there, or the base takes none.
+    """
+    if given and isinstance(given, str):
+        place = Path(given)
+        files = [place] if place.is_file() else sorted(file for file in place.glob("*") if file.is_file())
+        if not files:
+            raise SetupError(f"no pictures at {place}", fix="Name a picture, or a folder of some.")
+        given = [_read_picture(file) for file in files]
+    _refuse_unless_taken("reference images", given, facts)
+    assert not isinstance(given, str) or not given
+    return tuple(given)  # type: ignore[arg-type]
+
+
+def _refuse_unless_taken(what: str, given: Sized, facts: BaseFacts) -> None:
+    if given and what not in facts.conditions:
+        able = ", ".join(other.title for other in BASES if what in other.conditions)
+        raise SetupError(f"{facts.title} takes no {what}", fix=f"Use one of these bases: {able}.")
+
+
+def _read_picture(path: Path) -> Picture:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise SetupError(f"{path} is no picture", fix="Use PNG or JPEG.")
+    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
+
+
+def _read_anchors(folder: Path) -> dict[int, Picture]:
+    found: dict[int, Picture] = {}
+    for path in sorted(folder.glob("*.png")):
+        if not path.stem.isdecimal():
+            raise SetupError(
+                f"{path} is no anchor", fix="Name each picture by its frame index: 000000.png, 000048.png."
+            )
+        found[int(path.stem)] = _read_picture(path)
+    if not found:
+        raise SetupError(f"no anchors in {folder}", fix="Put pictures there, named by frame index: 000000.png.")
+    return found
