@@ -16,6 +16,7 @@ from diffusers import (
     CosmosTransformer3DModel,
     FlowMatchEulerDiscreteScheduler,
     LTX2InContextPipeline,
+    LTX2VideoTransformer3DModel,
     UniPCMultistepScheduler,
     WanPipeline,
     WanTransformer3DModel,
@@ -292,6 +293,20 @@ def what_cosmos_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     for module in (controlnet_cosmos, transformer_cosmos):
         monkeypatch.setattr(module, "transforms", stand_in, raising=False)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Everything that LTX-2's transformer is called with."""
+    calls: list[dict[str, Any]] = []
+    forward = LTX2VideoTransformer3DModel.forward
+
+    def spying(self: Any, *args: Any, **inputs: Any) -> Any:
+        calls.append(dict(inputs))
+        return forward(self, *args, **inputs)
+
+    monkeypatch.setattr(LTX2VideoTransformer3DModel, "forward", spying)
+    return calls
 
 
 @pytest.fixture

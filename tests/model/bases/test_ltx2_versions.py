@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, LTX2VideoTransformer3DModel
+from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES
 
 from renderlift.bridge.clip import Clip
@@ -41,20 +41,6 @@ precision = "float32"
 @pytest.fixture(params=["ltx2_3", "ltx2_5"])
 def folder(request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Everything that the transformer is called with."""
-    calls: list[dict[str, Any]] = []
-    forward = LTX2VideoTransformer3DModel.forward
-
-    def spying(self: Any, *args: Any, **inputs: Any) -> Any:
-        calls.append(dict(inputs))
-        return forward(self, *args, **inputs)
-
-    monkeypatch.setattr(LTX2VideoTransformer3DModel, "forward", spying)
-    return calls
 
 
 def test_what_sets_a_version_apart_is_loaded_with_it(folder: Path) -> None:

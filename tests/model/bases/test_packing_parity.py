@@ -20,22 +20,6 @@ Shot = Callable[..., Clip]
 PLAIN = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Everything that LTX-2's transformer is called with."""
-    from diffusers import LTX2VideoTransformer3DModel
-
-    calls: list[dict[str, Any]] = []
-    forward = LTX2VideoTransformer3DModel.forward
-
-    def spying(self: Any, *args: Any, **inputs: Any) -> Any:
-        calls.append(dict(inputs))
-        return forward(self, *args, **inputs)
-
-    monkeypatch.setattr(LTX2VideoTransformer3DModel, "forward", spying)
-    return calls
-
-
 def test_references_of_wan_share_the_targets_positions_and_stand_at_timestep_0(wan: Path) -> None:
     transformer: WanTransformer3DModel = load_base(str(wan), torch.float32).transformer
     seen: list[dict[str, Any]] = []
