@@ -76,6 +76,57 @@ def test_the_next_clip_is_cut_while_one_is_rendered(recorded, tmp_path, monkeypa
     assert len(cut) == 5
 
 
+class Begins:
+    """A renderer that paints a clip before it has to know of the one before, and helps itself at some of them."""
+
+    def __init__(self, *, fails_at=(), helps_itself_at=()):
+        self.begun, self.changed = [], threading.Condition()
+        self.remedies = []
+        self._fails_at, self._helps_itself_at = fails_at, helps_itself_at
+
+    def __call__(self, clip):
+        return self.begin(clip)(clip)
+
+    def begin(self, clip):
+        first = clip.frames[0].index
+        with self.changed:
+            self.begun.append(first)
+            self.changed.notify_all()
+        if first in self._fails_at:
+            raise MemoryError("no memory left")
+        if first in self._helps_itself_at:
+            self.remedies.append(f"tiles at {first}")
+
+        def end(clip):
+            with self.changed:
+                begun = self.changed.wait_for(lambda: clip.last or self.begun[-1] > first, timeout=10)
+            assert begun, "the next clip waits for this one"
+            before = clip.before.pictures[0, 0, 0, 0] if clip.before else 0
+            return np.full_like(identity(clip), before + 1)
+
+        end.remedies = tuple(self.remedies)
+        return end
+
+
+def test_a_clip_is_begun_while_the_one_before_is_ended_and_ends_with_its_pictures(tmp_path, recorded):
+    assert enhance(recorded(range(17)), tmp_path / "out", Begins(), length=5, overlap=2).frames == 17
+    # A clip is as bright as the clip before by one more, and fades in over what they share.
+    shown = [int(picture[0, 0, 0]) for picture in pngs(tmp_path / "out").values()]
+    assert shown == [1, 1, 1, *[1, 2, 2], *[2, 3, 3], *[3, 4, 4], *[4, 5, 5, 5, 5]]
+
+
+def test_what_fails_as_a_clip_is_begun_costs_none_of_those_before_it(tmp_path, recorded):
+    recording = recorded(range(20))
+    with pytest.raises(RenderError, match="frames 9 to 13 of test/s/main failed: MemoryError: no memory left"):
+        enhance(recording, tmp_path / "out", Begins(fails_at=[9]), **CUT)
+    assert enhance(recording, tmp_path / "out", Begins(), **CUT).reused_frames == 9
+
+
+def test_a_remedy_is_told_of_the_clips_that_were_begun_with_it(tmp_path, recorded):
+    done = enhance(recorded(range(17)), tmp_path / "out", Begins(helps_itself_at=[6]), **CUT)
+    assert [(row.remedy, row.first_index, row.last_index) for row in done.remedied] == [("tiles at 6", 6, 16)]
+
+
 @pytest.fixture
 def recorded(tmp_path, make_frame):
     def record(indices, name="recording", **settings):

@@ -204,6 +204,33 @@ def test_recording_does_not_wait_for_the_renderer(tmp_path: Path) -> None:
         assert made.wait().rendered == 50
 
 
+def test_a_captured_clip_is_begun_while_the_one_before_is_ended() -> None:
+    begun, changed = list[int](), threading.Condition()
+
+    def begin(clip: Clip) -> Render:
+        first = clip.frames[0].index
+        with changed:
+            begun.append(first)
+            changed.notify_all()
+
+        def end(clip: Clip) -> Video:
+            with changed:
+                assert changed.wait_for(lambda: clip.last or begun[-1] > first, timeout=10)
+            return brighter(clip)
+
+        return end
+
+    def render(clip: Clip) -> Video:
+        return begin(clip)(clip)
+
+    render.begin = begin  # type: ignore[attr-defined]
+    with bridge(render) as made:
+        with engine(made, Mode.CAPTURE) as publisher:
+            for index in range(25):
+                publisher.publish(frame(index), timeout_s=10)
+        assert made.wait() == Served(rendered=25, failed=0, left_out=0)
+
+
 def test_without_a_recording_captured_frames_still_all_come_back() -> None:
     with bridge(brighter) as made:
         with engine(made, Mode.CAPTURE) as publisher:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,25 @@ def tell_steps(render: Render, told: Steps) -> None:
     tell: Callable[[Steps], None] | None = getattr(render, "tell_steps", None)
     if tell:
         tell(told)
+
+
+def begun(render: Render, clip: Clip) -> Render | None:
+    """Do the part of rendering a clip that needs nothing of the clips before; gives what does the rest.
+
+    So the next clip can be painted while this one is finished. A renderer offers it by its attribute `begin`, with
+    `render(clip)` equal to `begin(clip)(clip)`. None: this one does not. What fails, the rest raises.
+    """
+    begin: Callable[[Clip], Render] | None = getattr(render, "begin", None)
+    if begin is None:
+        return None
+    try:
+        return begin(clip)
+    except Exception as error:
+        return partial(_raise, error)
+
+
+def _raise(error: Exception, clip: Clip) -> Video:
+    raise error
 
 
 def identity(clip: Clip) -> Video:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from renderlift.bridge.ahead import ahead
-from renderlift.bridge.clip import Before, Clip, Look, Render, Video, clips, look_of, rendered
+from renderlift.bridge.clip import Before, Clip, Look, Render, Video, begun, clips, look_of, rendered
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Frame
 from renderlift.bridge.join import join_clip
@@ -212,11 +212,12 @@ def _go_on(
     start = max(ledger.next_index, span[0])
     frames = read_frames(order.recording, session=stream.session, camera=stream.camera, start=start, stop=span[1])
     ours = (frame for frame in frames if frame.engine == stream.engine)
-    # Frames are read, clips cut and rendered, pictures written side by side, each in its own thread.
+    # Frames are read, clips cut, begun, ended, and pictures written side by side, each in its own thread.
     cut = _going_on(ahead(_cut(ours, order), 1), shared=len(tail))
     told(ledger.frames)
     look = ledger.look if len(tail) else None
-    with closing(ahead(_videos(cut, render, parts, (tail, look), order.overlap), 1)) as videos:
+    begun = ahead(_begun(cut, render, parts), 1)
+    with closing(ahead(_videos(begun, render, (tail, look), order.overlap), 1)) as videos:
         for clip, video, remedies, look in videos:
             pictures, tail = join_clip(tail, clip, video, overlap=order.overlap)
             parts.write_part(ledger.clips, clip.frames, pictures)
@@ -235,15 +236,21 @@ def _cut(frames: Iterator[Frame], order: Order) -> Iterator[Clip]:
     return clips(ahead(frames, order.length), length=order.length, overlap=order.overlap)
 
 
+def _begun(cut: Iterable[Clip], render: Render, parts: Parts) -> Iterator[tuple[Clip, Render]]:
+    """Each clip, and what renders it or the rest of it."""
+    for clip in cut:
+        parts.refuse_other_size(clip)
+        yield clip, begun(render, clip) or render
+
+
 def _videos(
-    cut: Iterable[Clip], render: Render, parts: Parts, before: tuple[Video, Look | None], overlap: int
+    begun: Iterable[tuple[Clip, Render]], render: Render, before: tuple[Video, Look | None], overlap: int
 ) -> Iterator[tuple[Clip, Video, tuple[str, ...], Look | None]]:
     """Each clip, what was rendered of it, the remedies that were in force, and the look of its run."""
     tail, look = before
-    for clip in cut:
-        parts.refuse_other_size(clip)
-        video = rendered(render, replace(clip, before=Before(tail, look) if clip.shared else None))
-        remedies = remedies_of(render)  # before the next clip may need one
+    for clip, end in begun:
+        video = rendered(end, replace(clip, before=Before(tail, look) if clip.shared else None))
+        remedies = remedies_of(end)  # before the next clip may need one
         look = (look if clip.shared else None) or look_of(render, clip, video)
         _, tail = join_clip(tail if clip.shared else None, clip, video, overlap=overlap)
         yield clip, video, remedies, look

@@ -36,15 +36,18 @@ class GoingOn:
         self._fades = fades
         self._runs: dict[Stream, _Run] = {}
 
-    def __call__(self, clip: Clip) -> Video:
+    def __call__(self, clip: Clip, end: Render | None = None) -> Video:
         """The pictures of a clip, (T, H, W, 3), as its renderer made them.
+
+        Args:
+            end: what renders this clip, where that is not the renderer itself: the rest of it, see `clip.begun`.
 
         Raises:
             RenderError: as `clip.rendered`.
         """
         run = self._runs.pop(clip.stream, None)
         before = _before(run, clip)
-        video = rendered(self._render, replace(clip, before=before))
+        video = rendered(end or self._render, replace(clip, before=before))
         if not clip.last and self._overlap:
             look = (run.look if run and clip.shared else None) or look_of(self._render, clip, video)
             self._runs[clip.stream] = _Run(look, self._finished(before, video)[-self._overlap :].copy())

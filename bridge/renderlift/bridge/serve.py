@@ -16,7 +16,7 @@ from pathlib import Path
 
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.backlog import Backlog
-from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, clips, identity
+from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, begun, clips, identity
 from renderlift.bridge.errors import RecordingError, RenderError, with_fix
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import Films
@@ -228,7 +228,7 @@ class _Works:
     def lift_previews(self) -> None:
         sink = fresh_only(self._send)
         for clip in self._newest.clips():
-            sink(clip, self._lift(clip, self._render_preview))
+            sink(clip, self._lift(clip, self._render_preview, self._on_device))
             self._render_preview.forget_all_but(self._newest.streams)
 
     def take_captures(self) -> None:
@@ -250,7 +250,9 @@ class _Works:
         length, overlap = self._service.length, self._service.overlap
         sink = cross_fade(self._finish, overlap=overlap)
         cut = clips(self._backlog.frames(), length=length, overlap=overlap)
-        for clip, video in ahead(((clip, self._lift(clip, self._render_capture)) for clip in cut), 1):
+        begun = ahead(((clip, self._begun(clip)) for clip in cut), 1)
+        lifted = ((clip, self._lift(clip, self._render_capture, end)) for clip, end in begun)
+        for clip, video in ahead(lifted, 1):
             sink(clip, video)
 
     def guarded(self, work: Callable[[], None]) -> None:
@@ -296,10 +298,18 @@ class _Works:
     def _arrivals(self, mode: Mode) -> Iterator[Frame | StreamEnd]:
         return arrivals(self._receiver, mode=mode, stop=self._stop, once=self._service.once)
 
-    def _lift(self, clip: Clip, render: Render) -> Video:
+    def _on_device(self, clip: Clip) -> Video:
+        with self._device:
+            return self._render(clip)
+
+    def _begun(self, clip: Clip) -> Render:
+        """What does the rest of a clip; where it could be begun, without the device."""
+        with self._device:
+            return begun(self._render, clip) or self._on_device
+
+    def _lift(self, clip: Clip, going_on: GoingOn, end: Render) -> Video:
         try:
-            with self._device:
-                video = render(clip)
+            video = going_on(clip, end)
         except RenderError as error:
             # What is wrong with an option is wrong with every clip, and read once.
             cause = repr(error.__cause__ or error)

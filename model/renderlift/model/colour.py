@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Video
+from renderlift.model.control import each_frame
 
 SMALL = (48, 27)  # width, height: colours, not detail, are compared
 MOST_GAIN = 1.35  # a correction beyond this is not drift, but another content
@@ -64,7 +65,7 @@ def held_to(anchor: Look, engine: Video, picture: Video, *, kept: NDArray[np.flo
     shift = np.clip(wanted - centre, -MOST_OFFSET, MOST_OFFSET)
     levels = np.arange(256)[:, None] / 255
     table = np.rint(((levels - centre) * gain + centre + shift).clip(0, 1) * 255).astype(np.uint8)
-    return np.stack([table[picture[..., c], c] for c in range(3)], axis=-1)
+    return each_frame(lambda t: np.asarray(cv2.LUT(picture[t], table[None]), np.uint8), len(picture))
 
 
 def _painted(video: Video, kept: NDArray[np.float32] | None) -> NDArray[np.float64]:

@@ -6,7 +6,10 @@ of 32 and frame counts k * ratio + 1.
 """
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ from renderlift.bridge.frame import Channel
 
 SIZE_MULTIPLE = 32
 LOCK_CHANNELS = 12  # rgb 3, albedo 3, normal 3, nearness 1, roughness and metallic 2
+Value = TypeVar("Value", bound=np.generic)
 
 
 def working_size(height: int, width: int, pixels: int) -> tuple[int, int]:
@@ -57,11 +61,32 @@ def shrunk(fit: Fit, factor: int) -> Fit:
     return Fit(height, width, fit.padded_height // factor, fit.padded_width // factor)
 
 
+def each_frame(make: Callable[[int], NDArray[Value]], frames: int) -> NDArray[Value]:
+    """(T, ...): what `make` gives for each frame, made by as many threads as torch may use.
+
+    A frame at a time stays in the processor's cache, and numpy and OpenCV let go of the interpreter. In one thread
+    a base's references would take longer than a large GPU takes to paint them.
+    """
+    first = make(0)
+    made = np.empty((frames, *first.shape), first.dtype)
+    made[0] = first
+
+    def put(t: int) -> None:
+        made[t] = make(t)
+
+    with ThreadPoolExecutor(max(1, min(frames - 1, torch.get_num_threads()))) as pool:
+        for _ in pool.map(put, range(1, frames)):
+            pass  # raises what a thread raised
+    return made
+
+
 def laid_in(video: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
     """(T, H, W, 3) to (T, padded_height, padded_width, 3)."""
     small = resize(video, fit.height, fit.width)
-    grown = (0, 0), (0, fit.padded_height - fit.height), (0, fit.padded_width - fit.width), (0, 0)
-    return np.pad(small, grown, mode="edge")
+    if (fit.height, fit.width) == (fit.padded_height, fit.padded_width):
+        return small
+    grown = (0, fit.padded_height - fit.height), (0, fit.padded_width - fit.width), (0, 0)
+    return each_frame(lambda t: np.pad(small[t], grown, mode="edge"), len(small))
 
 
 def cut_out(pixels: Tensor, fit: Fit, frames: int) -> Tensor:
@@ -84,11 +109,15 @@ def resize(video: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     """(T, H, W, 3) to (T, height, width, 3): area average down, linear up."""
     if video.shape[1:3] == (height, width):
         return video
-    shrinks = height * width < video.shape[1] * video.shape[2]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.stack(
-        [cv2.resize(np.ascontiguousarray(f), (width, height), interpolation=how) for f in video]
-    ).astype(np.uint8, copy=False)
+    return each_frame(lambda t: resize_frame(video[t], height, width), len(video))
+
+
+def resize_frame(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The same of one picture, (H, W, 3) to (height, width, 3)."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    how = cv2.INTER_AREA if height * width < picture.shape[0] * picture.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=how), np.uint8)
 
 
 def reference_pixels(video: NDArray[np.uint8], height: int, width: int, frames: int) -> Tensor:
@@ -99,15 +128,21 @@ def reference_pixels(video: NDArray[np.uint8], height: int, width: int, frames: 
     return to_pixels(lengthened(resize(video, height, width), frames))
 
 
-def to_pixels(video: NDArray[np.uint8]) -> Tensor:
-    """(T, H, W, 3) uint8 to (T, 3, H, W) float 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(video)).permute(0, 3, 1, 2).float() / 255
+def to_pixels(video: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+    """(T, H, W, 3) uint8 to (T, 3, H, W) float 0..1 on `device`, to which a quarter as much travels so."""
+    return torch.from_numpy(np.ascontiguousarray(video)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def to_video(pixels: Tensor) -> Video:
-    """(T, 3, H, W) float 0..1 to (T, H, W, 3) uint8, rounded."""
-    scaled = pixels.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).cpu().numpy())
+    """(T, 3, H, W) float 0..1 to (T, H, W, 3) uint8, rounded, on whatever device they are.
+
+    A frame at a time: a long clip in float32 is larger than all that it was painted with.
+    """
+    frames, _, height, width = pixels.shape
+    video = torch.empty((frames, height, width, 3), dtype=torch.uint8, device=pixels.device)
+    for frame, made in zip(pixels.detach(), video, strict=True):
+        made.copy_(frame.float().clamp(0, 1).mul(255).round().permute(1, 2, 0))
+    return video.cpu().numpy()
 
 
 def lock_buffers(clip: Clip) -> Tensor:

@@ -46,7 +46,7 @@ class Enduring:
         self.remedies: list[str] = []  # what was done until now, and what for
 
     def __call__(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor:
-        """As a `Paint`: (T, 3, h, w), 0..1, finite, on the CPU.
+        """As a `Paint`: (T, 3, h, w), 0..1, finite, where the base computes.
 
         Raises:
             RenderError: nothing is left to try.
@@ -65,7 +65,7 @@ class Enduring:
         try:
             # Not inference_mode: tensors born in it can be neither moved in int8 nor handed to offload's hooks.
             with torch.no_grad():
-                return self._paint(clip, known).float().cpu()
+                return self._paint(clip, known)
         except (RuntimeError, MemoryError) as problem:
             if not _is_out_of_memory(problem):
                 raise

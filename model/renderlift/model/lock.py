@@ -117,7 +117,7 @@ def apply_lock(lock: GeometryLock, buffers: Tensor, decoded: Tensor) -> Tensor:
         decoded: (T, 3, h, w), 0..1, of any size.
 
     Returns:
-        (T, 3, H, W), 0..1, float32.
+        (T, 3, H, W), 0..1, float32, where the lock is.
     """
     weight = lock.read.weight
     with torch.no_grad():
@@ -127,7 +127,7 @@ def apply_lock(lock: GeometryLock, buffers: Tensor, decoded: Tensor) -> Tensor:
             .clamp(0, 1)
             for b, d in zip(buffers, decoded, strict=True)
         ]
-    return torch.cat(frames).cpu()
+    return torch.cat(frames)
 
 
 def save_lock(lock: GeometryLock, path: Path) -> None:

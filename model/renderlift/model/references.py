@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from renderlift.bridge.clip import Video
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
-from renderlift.model.control import nearness
+from renderlift.model.control import each_frame, nearness
 
 # What an adapter may be shown, and the channels that each picture is made of. "photo" is for adapters that go
 # from a photo to a buffer: in training the truth, in use the picture that comes in. "geometry" is depth and
@@ -70,10 +70,19 @@ def reference_videos(names: Sequence[str], channels: Mapping[Channel, Array]) ->
 
 def picture(name: str, channels: Mapping[Channel, Array]) -> Video:
     """One reference as (T, H, W, 3) uint8."""
+    wanted = {channel: channels[channel] for channel in CHANNELS_OF[name]}
+    if Channel.RGB in wanted:
+        return wanted[Channel.RGB]
+    frames = len(channels[CHANNELS_OF[name][0]])
+    return each_frame(lambda t: _frame(name, {channel: wanted[channel][t] for channel in wanted}), frames)
+
+
+def _frame(name: str, channels: Mapping[Channel, Array]) -> NDArray[np.uint8]:
+    """The same of one frame, (H, W, C) to (H, W, 3)."""
     values = channels[CHANNELS_OF[name][0]]
     match name:
         case "depth":
-            return _bytes(np.repeat(_nearness(channels), 3, axis=-1))
+            return np.repeat(_bytes(_nearness(channels)), 3, axis=-1)
         case "normal":
             return _bytes(_normal_colours(values))
         case "geometry":
@@ -82,11 +91,9 @@ def picture(name: str, channels: Mapping[Channel, Array]) -> Video:
         case "albedo":
             # The square root spreads dark linear colours as sRGB would.
             return _bytes(np.sqrt(values.astype(np.float32) / 255))
-        case "material":
+        case _:
             # Roughness red, metallic green, and a blue that no other reference has everywhere.
             return np.concatenate([values, np.full_like(values[..., :1], 255)], axis=-1)
-        case _:
-            return values
 
 
 def _normal_colours(normal: Array) -> NDArray[np.float32]:
@@ -100,5 +107,5 @@ def _nearness(channels: Mapping[Channel, Array]) -> NDArray[np.float32]:
     return nearness(channels[Channel.DEPTH].astype(np.float32))
 
 
-def _bytes(values: NDArray[np.float32]) -> Video:
+def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

@@ -9,15 +9,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip, Render, Video, stack
+from renderlift.bridge.clip import Clip, Render, Video
 from renderlift.bridge.errors import SetupError
-from renderlift.bridge.frame import Channel
 from renderlift.model import control, presets
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts
@@ -26,17 +24,15 @@ from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
-from renderlift.model.colour import look_of
-from renderlift.model.continuity import continuous
+from renderlift.model.clip_render import clip_render
 from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset
 from renderlift.model.references import PHOTO
-from renderlift.model.regions import Regions, feathered, kept
+from renderlift.model.regions import Regions
 from renderlift.model.shared_base import shared
-from renderlift.model.steady import can_steady, finished_before, steadied
 from renderlift.model.steps import StepTeller
 
 _log = logging.getLogger(__name__)
@@ -174,54 +170,28 @@ def load(
     locker = load_lock(lock_path(lock_weights)).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
 
-    steps_done, regions = StepTeller(), Regions(keep or {})
+    steps_done = StepTeller()
 
-    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+    def window_of(clip: Clip, known: Mapping[int, Picture]) -> Video:
         with shared_base.wearing(worn, adapter_scale):
             pipeline.progress_bar = steps_done
-            return enduring(clip, known)
+            painted = enduring(clip, known)
+        return finish(locker, clip, painted)
 
-    frames = window or facts.window
-    overlap = min(facts.overlap, frames // 2)
-
-    render = continuous(
-        lambda clip, known: finish(locker, clip, paint(clip, known)),
-        window=frames,
-        overlap=overlap,
-        takes_before=facts.takes_before,
+    render: Any = clip_render(
+        window_of,
+        facts,
+        window=window or facts.window,
+        packed_frames=_packed_frames(pipeline),
         anchors=known,
-        kept=regions,
+        regions=Regions(keep or {}),
+        steady=(EMBEDDED_STEADY if soft else 0.0) if steady is None else steady,
+        if_it_can=steady is None,
+        remedies=enduring.remedies,
     )
-
-    share = (EMBEDDED_STEADY if soft else 0.0) if steady is None else steady
-
-    def whole(clip: Clip) -> Video:
-        masks = regions(clip)  # before anything is painted: a name may be wrong
-        if not share or (steady is None and not can_steady(clip)):
-            return render(clip) if masks is None else kept(clip, render(clip), masks)
-        known = finished_before(clip)
-        painted = None if masks is None or not len(known) else 1 - feathered(masks[len(known) - 1])
-        video = render(clip) if facts.takes_before else _fresh_alone(render, clip)
-        video = steadied(clip, video, share, painted=painted)
-        return video if masks is None else kept(clip, video, masks, first=len(known))
-
-    def look(clip: Clip, video: Video) -> tuple[float, ...] | None:
-        found = look_of(clip.channels[Channel.RGB], video, kept=regions(clip))
-        return (*found.gain.tolist(), *found.offset.tolist()) if found else None
-
-    whole.remedies = enduring.remedies  # type: ignore[attr-defined]
-    whole.anchors = frozenset(known)  # type: ignore[attr-defined]
     if facts is not EMBEDDED_FACTS:  # which is done before a step is worth a word
-        whole.tell_steps = steps_done.listen  # type: ignore[attr-defined]
-    # What the bridge cuts clips to, what holds their colours together, and what previews are made of.
-    if frames:
-        whole.clip_size = frames, overlap  # type: ignore[attr-defined]
-        whole.look = look  # type: ignore[attr-defined]
-    if facts.takes_before:
-        whole.preview_size = 1 + _packed_frames(pipeline), 1  # type: ignore[attr-defined]
-    elif share:
-        whole.preview_size = 2, 1  # type: ignore[attr-defined]
-    return whole
+        render.tell_steps = steps_done.listen
+    return cast(Render, render)
 
 
 def _open_to_render(
@@ -246,14 +216,6 @@ def _settle(
             f"{facts.title} does not fit into the memory of {place} with the preset {fitting.name}",
             fix="Use a leaner one: --preset layers is the leanest.",
         ) from problem
-
-
-def _fresh_alone(render: Render, clip: Clip) -> Video:
-    """Render a preview's one fresh frame by itself, beside the finished picture: two are twice the latents."""
-    known = finished_before(clip)
-    if not len(known) == len(clip) - 1 == 1:
-        return render(clip)
-    return np.concatenate([known, render(stack(clip.frames[1:], last=clip.last))])
 
 
 def _packed_frames(pipeline: Any) -> int:

@@ -16,7 +16,8 @@ from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.bases.facts import BaseFacts
-from renderlift.model.control import nearness, resize
+from renderlift.model.bases.settings import Picture
+from renderlift.model.control import each_frame, nearness, resize, resize_frame
 
 # What each is made from: of several channels, whatever is there.
 CHANNELS_OF = {
@@ -93,35 +94,54 @@ def control_video(name: str, clip: Clip, height: int, width: int) -> Video:
         ChannelError: the clip lacks what it is made from.
         SetupError: there is no such control.
     """
+    check_control(name)
+    if name == "rgb":
+        return resize(clip.channels[Channel.RGB], height, width)
+    if not can_make(name, clip.channels):
+        lacking = CHANNELS_OF[name][0]
+        raise ChannelError(
+            f"the control {name!r} is made from the channel {lacking}, which this recording lacks",
+            fix=f"Capture {lacking} as well, or use the control edge, which makes do with the picture.",
+        )
+    there = {channel: clip.channels[channel] for channel in CHANNELS_OF[name] if channel in clip.channels}
+    return each_frame(
+        lambda t: _frame(name, {channel: there[channel][t] for channel in there}, height, width), len(clip)
+    )
+
+
+def _frame(name: str, channels: Mapping[Channel, Array], height: int, width: int) -> Picture:
+    """A control of one frame, of channels (H, W, C), as (height, width, 3)."""
     match name:
-        case "rgb":
-            return resize(clip.channels[Channel.RGB], height, width)
         case "blur":
-            return _blurred(resize(clip.channels[Channel.RGB], height, width))
+            rgb = resize_frame(channels[Channel.RGB], height, width)
+            # Colours without detail: what stays when 1/20 of the side is blurred away.
+            return np.asarray(cv2.GaussianBlur(rgb, (0, 0), height / 20), np.uint8)
         case "depth":
-            return _grey(_shrunk(nearness(_wanted(clip, Channel.DEPTH, name)), height, width))
+            depth_m = channels[Channel.DEPTH]
+            how = cv2.INTER_AREA if height < depth_m.shape[0] else cv2.INTER_LINEAR
+            return _grey(cv2.resize(nearness(depth_m), (width, height), interpolation=how))
         case "seg":
-            return _coloured(_nearest(_ids(clip), height, width))
+            ids = next(channels[channel] for channel in CHANNELS_OF["seg"] if channel in channels)
+            return _coloured(_nearest(ids, height, width))
         case _:
-            check_control(name)
-            return _grey(np.stack([_edges(clip, t, height, width) for t in range(len(clip))])[..., None])
+            return _grey(_edges(channels, height, width))
 
 
-def _edges(clip: Clip, t: int, height: int, width: int) -> NDArray[np.float32]:
+def _edges(channels: Mapping[Channel, Array], height: int, width: int) -> NDArray[np.bool_]:
     """Silhouettes and creases from depth, normals and ids, and the texture's own edges from the render.
 
     Geometry alone leaves the inside of objects empty, which bases fill with plastic.
     """
-    rgb = resize(clip.channels[Channel.RGB][t : t + 1], height, width)[0]
+    rgb = resize_frame(channels[Channel.RGB], height, width)
     edges = cv2.Canny(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), 80, 160) > 0
     for channel, differs in (
         (Channel.INSTANCE_ID, _ids_differ),
         (Channel.DEPTH, _depths_differ),
         (Channel.NORMAL, _normals_differ),
     ):
-        if channel in clip.channels:
-            edges |= differs(_nearest(clip.channels[channel][t : t + 1], height, width)[0])
-    return edges.astype(np.float32)
+        if channel in channels:
+            edges |= differs(_nearest(channels[channel], height, width))
+    return edges
 
 
 def _ids_differ(ids: Array) -> NDArray[np.bool_]:
@@ -140,7 +160,12 @@ def _depths_differ(depth_m: Array) -> NDArray[np.bool_]:
 
 
 def _normals_differ(normal: Array) -> NDArray[np.bool_]:
-    return _along_both(lambda a, b: 1 - (a * b).sum(-1) > NORMAL_STEP, normal.astype(np.float32))
+    def differs(one: Array, other: Array) -> NDArray[np.bool_]:
+        product = one * other
+        cosine = product[..., 0] + product[..., 1] + product[..., 2]  # as .sum(-1), in an eighth of the time
+        return np.asarray(1 - cosine > NORMAL_STEP)
+
+    return _along_both(differs, normal.astype(np.float32))
 
 
 def _along_both(differ: Differ, values: Array) -> NDArray[np.bool_]:
@@ -151,51 +176,24 @@ def _along_both(differ: Differ, values: Array) -> NDArray[np.bool_]:
     return found
 
 
-def _blurred(video: Video) -> Video:
-    """Colours without detail: what stays when 1/20 of the side is blurred away."""
-    sigma = video.shape[1] / 20
-    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in video]).astype(np.uint8)
-
-
-def _coloured(ids: Array) -> Video:
-    """A colour for each id, the same in every clip: the golden angle around the hues, by the id's bits."""
+def _coloured(ids: Array) -> Picture:
+    """A colour for each id, the same in every frame: the golden angle around the hues, by the id's bits."""
     unique, place = np.unique(ids[..., 0], return_inverse=True)
     hue = (unique.astype(np.float64) * 0.618033988749895 % 1 * 180).astype(np.uint8)
     value = (255 - unique % 4 * 40).astype(np.uint8)
     hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1)[None]
     palette = cv2.cvtColor(np.ascontiguousarray(hsv), cv2.COLOR_HSV2RGB)[0]
     palette[unique == 0] = 0
-    return palette[place.reshape(ids.shape[:3])].astype(np.uint8)
+    return palette[place.reshape(ids.shape[:2])].astype(np.uint8)
 
 
-def _ids(clip: Clip) -> Array:
-    for channel in (Channel.CLASS_ID, Channel.INSTANCE_ID):
-        if channel in clip.channels:
-            return clip.channels[channel]
-    return _wanted(clip, Channel.CLASS_ID, "seg")
-
-
-def _wanted(clip: Clip, channel: Channel, control: str) -> Array:
-    if channel not in clip.channels:
-        raise ChannelError(
-            f"the control {control!r} is made from the channel {channel}, which this recording lacks",
-            fix=f"Capture {channel} as well, or use the control edge, which makes do with the picture.",
-        )
-    return clip.channels[channel]
-
-
-def _grey(values: NDArray[np.float32]) -> Video:
-    return np.repeat(np.rint(values.clip(0, 1) * 255).astype(np.uint8), 3, axis=-1)
-
-
-def _shrunk(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    how = cv2.INTER_AREA if height < values.shape[1] else cv2.INTER_LINEAR
-    shrunk = np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in values])
-    return shrunk[..., None].astype(np.float32)
+def _grey(values: Array) -> Picture:
+    """(H, W), 0..1, to three equal channels."""
+    return np.repeat(np.rint(values.clip(0, 1) * 255).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def _nearest(values: Array, height: int, width: int) -> Array:
-    """Sampled, never mixed: (T, H, W, C) to (T, height, width, C)."""
-    rows = ((np.arange(height) + 0.5) * values.shape[1] / height).astype(np.intp)
-    columns = ((np.arange(width) + 0.5) * values.shape[2] / width).astype(np.intp)
-    return values[:, rows[:, None], columns[None]]
+    """Sampled, never mixed: (H, W, C) to (height, width, C)."""
+    rows = ((np.arange(height) + 0.5) * values.shape[0] / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * values.shape[1] / width).astype(np.intp)
+    return values[rows].take(columns, axis=1)

@@ -96,7 +96,7 @@ def painter(
             nets.weights, nets.further = weights, [_encoded(pipeline, shown(name)) for name in others]
         with _going_on(pipeline, known, fit):
             painted = cast(Any, pipeline)(
-                controls=control.to_pixels(shown(first)),
+                controls=control.to_pixels(shown(first), pipeline._execution_device),
                 controls_conditioning_scale=settings.reference_strength * (1.0 if others else weights[0]),
                 **_prompt(pipeline, encoder, settings, clip),
                 height=fit.padded_height,
@@ -146,8 +146,8 @@ def _going_on(pipeline: Cosmos2_5_TransferPipeline, known: Mapping[int, Picture]
 def _encoded(pipeline: Cosmos2_5_TransferPipeline, video: Video) -> Tensor:
     """A control's latents, as the pipeline makes those of the one that it takes; without its sampling noise."""
     opened, place = cast(Any, pipeline), pipeline._execution_device
-    pixels = 2 * control.to_pixels(video).movedim(0, 1)[None] - 1
-    latents = opened.vae.encode(pixels.to(place, opened.vae.dtype)).latent_dist.mode()
+    pixels = 2 * control.to_pixels(video, place).movedim(0, 1)[None] - 1
+    latents = opened.vae.encode(pixels.to(opened.vae.dtype)).latent_dist.mode()
     mean, std = (values.to(place, latents.dtype) for values in (opened.latents_mean, opened.latents_std))
     return ((latents - mean) / std).to(opened.transformer.dtype)
 

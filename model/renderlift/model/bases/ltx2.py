@@ -97,7 +97,9 @@ def _first_stage(
     small = control.shrunk(fit, settings.reference_downscale_factor)
     references = [
         LTX2ReferenceCondition(
-            frames=control.to_pixels(control.lengthened(control.laid_in(video, small), frames)),
+            frames=control.to_pixels(
+                control.lengthened(control.laid_in(video, small), frames), pipeline._execution_device
+            ),
             strength=settings.reference_strength,
         )
         for video in reference_videos(settings.references, clip.channels)

@@ -167,6 +167,6 @@ def _beginning(pipeline: WanPipeline, known: Mapping[int, Picture], fit: Fit) ->
 
 def _encoded(pipeline: WanPipeline, video: Picture) -> Tensor:
     """(T, H, W, 3) to normalised latents (1, C, t, h, w) where the pipeline computes."""
-    pixels = control.to_pixels(video).permute(1, 0, 2, 3)[None] * 2 - 1
+    pixels = control.to_pixels(video, pipeline._execution_device).permute(1, 0, 2, 3)[None] * 2 - 1
     with torch.no_grad():
-        return encode(pipeline.vae, pixels.to(pipeline._execution_device))
+        return encode(pipeline.vae, pixels)
