@@ -20,8 +20,8 @@ MOST_GAIN = 1.35  # a correction beyond this is not drift, but another content
 MOST_OFFSET = 0.15
 LEAST_CORRELATION = 0.5  # below it the two pictures say nothing about each other
 SAMPLES = 9  # frames of a window that are looked at
-
-
+REFITS, AGREEING = 5, 0.6  # each to this share of the samples, and to what differs by rounding alone
+LEVEL = 1 / 255
 LEAST_PLACES = 64  # of SMALL that must be the renderer's own
 
 
@@ -34,7 +34,10 @@ class Look:
 
 
 def look_of(engine: Video, picture: Video, *, kept: NDArray[np.float32] | None = None) -> Look | None:
-    """The least-squares look of a window, both (T, H, W, 3); None where the two are unlike.
+    """The look of a window, both (T, H, W, 3); None where the two are unlike.
+
+    Fitted again and again to those samples that agree with it best: a thing that is painted otherwise than all
+    else, and comes and goes, would bend the colours of everything as it passes.
 
     Args:
         kept: (T, H, W), above 0 where the picture has the engine's own pixels in it, which say nothing.
@@ -46,8 +49,18 @@ def look_of(engine: Video, picture: Video, *, kept: NDArray[np.float32] | None =
     correlation = ((e - e.mean(0)) * (p - p.mean(0))).mean(0) / np.maximum(spread, 1e-9)
     if (correlation < LEAST_CORRELATION).any():
         return None
-    gain = p.std(0) / np.maximum(e.std(0), 1e-6)
-    return Look(gain, p.mean(0) - gain * e.mean(0))
+    look = _fitted(e, p)
+    for _ in range(REFITS):
+        off = np.abs(p - look.gain * e - look.offset).max(axis=1)
+        agree = off <= max(np.quantile(off, AGREEING), LEVEL)
+        look = _fitted(e[agree], p[agree])
+    return look
+
+
+def _fitted(engine: NDArray[np.float64], picture: NDArray[np.float64]) -> Look:
+    """The look that gives samples (N, 3) the picture's mean and spread."""
+    gain = picture.std(0) / np.maximum(engine.std(0), 1e-6)
+    return Look(gain, picture.mean(0) - gain * engine.mean(0))
 
 
 def held_to(anchor: Look, engine: Video, picture: Video, *, kept: NDArray[np.float32] | None = None) -> Video:

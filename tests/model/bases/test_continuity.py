@@ -172,6 +172,25 @@ def test_anchors_reach_the_window_that_shows_their_frame(shot: Shot) -> None:
     assert [known for _, known in base.seen] == [(0,), (4,)]
 
 
+def test_a_thing_that_is_painted_otherwise_and_passes_by_does_not_bend_the_colours_of_all_else(shot: Shot) -> None:
+    clip = shot(60)
+    engine = clip.channels[Channel.RGB].copy()
+    for t in range(20, 50):
+        engine[t, 12:24, : 4 * (t - 20)] = 30
+    frames = [replace(f, channels={**f.channels, Channel.RGB: engine[f.index]}) for f in clip.frames]
+    passing = np.zeros(engine.shape[:3], bool)
+    passing[20:50] = (engine[20:50] == 30).all(-1)
+
+    def lit(part: Clip, known: Mapping[int, np.ndarray]) -> Video:
+        video = part.channels[Channel.RGB] * 0.6 + 20
+        video[passing[[frame.index for frame in part.frames]]] += 60
+        return np.rint(video).astype(np.uint8)
+
+    video = continuous(lit, window=15, overlap=3, takes_before=True, anchors={})(stack(frames))
+    change = np.abs(video - (engine * 0.6 + 20))[~passing]
+    assert change.max() < 2
+
+
 @pytest.mark.parametrize("frames", [1, 9, 10, 15, 16, 300])
 def test_every_frame_comes_out_once_whatever_the_length(shot: Shot, frames: int) -> None:
     video = continuous(brighter, window=9, overlap=3, takes_before=False, anchors={})(shot(frames, 16, 16))
