@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]  # (H, W)
 
 SKY_M = np.float32(1e6)
 SHORTEST_FOCAL_PX = 2.0
-_DEPTH_STEP = 0.1  # of the logarithm: more is another surface
+_MOST_RATIO = np.float32(np.exp(0.1))  # of two depths: more is another surface
 _ENOUGH = 0.15  # of a pixel's area must be reached by points of the next frame
 
 
@@ -87,19 +87,18 @@ def follow_on(now: Channels, after: Channels, back: Trace | None = None) -> Trac
     """
     back = back or follow(now, after)
     height, width = back.x.shape
-    rows, columns = np.nonzero(back.seen)
-    x, y = back.x[rows, columns], back.y[rows, columns]
+    places = np.flatnonzero(back.seen)
+    rows, columns = np.divmod(places, width)
+    x, y = back.x.ravel()[places], back.y.ravel()[places]
     way_x, way_y = columns - x, rows - y
+    surface_now, surface_after = ([values.ravel() for values in known] for known in _surfaces(now, after))
+    laid_down = [values[places] for values in surface_after]
     total_x, total_y, weight = (np.zeros(height * width) for _ in range(3))
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    for right in (0, 1):
-        for down in (0, 1):
-            to_x, to_y = left + right, top + down
-            share = np.maximum(0, 1 - np.abs(x - to_x)) * np.maximum(0, 1 - np.abs(y - to_y))
-            share *= (to_x < width) & (to_y < height)
-            to_x, to_y = to_x.clip(0, width - 1), to_y.clip(0, height - 1)
-            share *= _same_surface(now, after, (to_y, to_x), (rows, columns))
+    for to_x, share_x in _neighbours(x, width):
+        for to_y, share_y in _neighbours(y, height):
             place = to_y * width + to_x
+            share = share_x * share_y
+            share *= _is_same([values[place] for values in surface_now], laid_down)
             weight += np.bincount(place, share, height * width)
             total_x += np.bincount(place, share * way_x, height * width)
             total_y += np.bincount(place, share * way_y, height * width)
@@ -111,6 +110,12 @@ def follow_on(now: Channels, after: Channels, back: Trace | None = None) -> Trac
     nearest = np.rint(there_y).astype(int).clip(0, height - 1), np.rint(there_x).astype(int).clip(0, width - 1)
     seen &= _same_surface(now, after, (slice(None), slice(None)), nearest)  # a mean may lie beyond the border
     return known_where(there_x, there_y, seen)
+
+
+def _neighbours(at: Array, size: int) -> list[tuple[Array, Array]]:
+    """The two pixels beside each point of an axis, and how much of the point each has; nothing outside."""
+    first = np.floor(at).astype(int)
+    return [(to.clip(0, size - 1), np.maximum(0, 1 - np.abs(at - to)) * (to < size)) for to in (first, first + 1)]
 
 
 def reproject(before: Channels, then: CameraPose, now: Channels, camera: CameraPose) -> Trace:
@@ -155,11 +160,24 @@ def known_where(x: Array, y: Array, seen: Mask) -> Trace:
 
 def _same_surface(now: Channels, after: Channels, place_now: Any, place_after: Any) -> Mask:
     """Whether pixels of two frames, by an index each, show one object at one depth, as far as is known."""
+    one, other = _surfaces(now, after)
+    return _is_same([values[place_now] for values in one], [values[place_after] for values in other])
+
+
+def _surfaces(now: Channels, after: Channels) -> tuple[list[Array], list[Array]]:
+    """What is known in both of two frames of what a pixel shows, instance and depth, (H, W) each."""
+    known = [channel for channel in (Channel.INSTANCE_ID, Channel.DEPTH) if channel in now and channel in after]
+    return [now[channel][..., 0] for channel in known], [after[channel][..., 0] for channel in known]
+
+
+def _is_same(one: list[Array], other: list[Array]) -> Mask:
+    """Whether what is known of pixels is one object at one depth."""
     same = np.ones(1, np.bool_)
-    if Channel.INSTANCE_ID in now and Channel.INSTANCE_ID in after:
-        same = now[Channel.INSTANCE_ID][..., 0][place_now] == after[Channel.INSTANCE_ID][..., 0][place_after]
-    if Channel.DEPTH in now and Channel.DEPTH in after:
+    for a, b in zip(one, other, strict=True):
+        if a.dtype.kind == "u":
+            same = same & (a == b)
+            continue
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = after[Channel.DEPTH][..., 0][place_after] / now[Channel.DEPTH][..., 0][place_now]
-            same = same & (np.abs(np.log(ratio)) < _DEPTH_STEP)
+            ratio = b / a
+        same = same & (ratio > 1 / _MOST_RATIO) & (ratio < _MOST_RATIO)
     return same
