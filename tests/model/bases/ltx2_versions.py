@@ -51,6 +51,25 @@ V2_3: dict[str, Any] = {
     "perturbed_attn": True,
 }
 V2_5 = V2_3 | {"ff_bias": False, "use_keyframes_abs_pos_embedding": True}
+# What the autoencoder and the connectors of both are, of whatever size.
+AUTOENCODER: dict[str, Any] = {
+    "down_block_types": ("LTX2VideoDownBlock3D",) * 4,
+    "spatio_temporal_scaling": (True,) * 4,
+    "decoder_spatio_temporal_scaling": (True,) * 4,
+    "decoder_inject_noise": (False,) * 5,
+    "downsample_type": ("spatial", "temporal", "spatiotemporal", "spatiotemporal"),
+    "upsample_type": ("spatiotemporal", "spatiotemporal", "temporal", "spatial"),
+    "upsample_residual": (False,) * 4,
+    "upsample_factor": (2, 2, 1, 2),
+    "decoder_causal": False,
+    "decoder_spatial_padding_mode": "zeros",
+    "spatial_compression_ratio": 32,
+    "temporal_compression_ratio": 8,
+}
+CONNECTORS: dict[str, Any] = {
+    **dict.fromkeys(("video_gated_attn", "audio_gated_attn", "per_modality_projections", "proj_bias"), True),
+    "rope_type": "split",
+}
 
 
 def save_2_3(folder: Path) -> Path:
@@ -112,48 +131,33 @@ def parts(switches: dict[str, Any]) -> dict[str, Any]:
 
 
 def autoencoder() -> AutoencoderKLLTX2Video:
-    widths = {"block_out_channels": (16, 32, 64, 64), "decoder_block_out_channels": (16, 32, 32, 64)}
     return AutoencoderKLLTX2Video(
+        **AUTOENCODER,
         latent_channels=LATENTS,
-        **widths,
-        down_block_types=("LTX2VideoDownBlock3D",) * 4,
+        block_out_channels=(16, 32, 64, 64),
+        decoder_block_out_channels=(16, 32, 32, 64),
         layers_per_block=(1,) * 5,
         decoder_layers_per_block=(1,) * 5,
-        spatio_temporal_scaling=(True,) * 4,
-        decoder_spatio_temporal_scaling=(True,) * 4,
-        decoder_inject_noise=(False,) * 5,
-        downsample_type=("spatial", "temporal", "spatiotemporal", "spatiotemporal"),
-        upsample_type=("spatiotemporal", "spatiotemporal", "temporal", "spatial"),
-        upsample_residual=(False,) * 4,
-        upsample_factor=(2, 2, 1, 2),
-        decoder_causal=False,
-        decoder_spatial_padding_mode="zeros",
-        spatial_compression_ratio=32,
-        temporal_compression_ratio=8,
     )
 
 
 def connectors() -> LTX2TextConnectors:
     """Words come out as wide as the blocks that read them: no projection stands in the transformer any more."""
-    widths = {"video_connector_attention_head_dim": PICTURE // 2, "audio_connector_attention_head_dim": SOUND // 2}
     return LTX2TextConnectors(
+        **CONNECTORS,
         caption_channels=TEXT_CHANNELS,
         text_proj_in_factor=2,
-        **widths,
         video_connector_num_attention_heads=2,
+        video_connector_attention_head_dim=PICTURE // 2,
         video_connector_num_layers=1,
         video_connector_num_learnable_registers=8,
-        video_gated_attn=True,
         audio_connector_num_attention_heads=2,
+        audio_connector_attention_head_dim=SOUND // 2,
         audio_connector_num_layers=1,
         audio_connector_num_learnable_registers=8,
-        audio_gated_attn=True,
         connector_rope_base_seq_len=32,
-        rope_type="split",
-        per_modality_projections=True,
         video_hidden_dim=PICTURE,
         audio_hidden_dim=SOUND,
-        proj_bias=True,
     )
 
 

@@ -28,7 +28,7 @@ def recording(shot: Shot, tmp_path: Path) -> Path:
     return tmp_path / "take"
 
 
-@pytest.fixture(params=["ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace", "cosmos"])
+@pytest.fixture(params=["ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "cosmos"])
 def render(request: pytest.FixtureRequest) -> Render:
     folder: Path = request.getfixturevalue(request.param)
     return load(

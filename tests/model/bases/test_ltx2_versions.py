@@ -17,25 +17,12 @@ from renderlift.model.bases.facts import LTX2, LTX2_FULL, facts_of
 from renderlift.model.bases.ltx2 import painter
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.packing import Context, Tokens, encode, pack, velocity
-from renderlift.model.pairs.scene_folder import write_scene
 from renderlift.model.presets import read_weights
 from renderlift.model.render import load, load_base
 from renderlift.model.training.in_context import ltx2_words
-from renderlift.model.training.run import train
 
 Shot = Callable[..., Clip]
 PLAIN: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
-RECIPE = """
-frames = 9
-variants = 1
-batch = 1
-rank = 2
-alpha = 4
-learning_rate = 0.3
-warmup_steps = 1
-weigh_channels = false
-precision = "float32"
-"""
 
 
 @pytest.fixture(params=["ltx2_3", "ltx2_5"])
@@ -126,18 +113,6 @@ def test_training_packs_as_the_pipeline_does(folder: Path, shot: Shot, seen: lis
     names = ("hidden_states", "timestep", "video_coords", "sigma", "encoder_hidden_states")
     for name in (*names, "audio_encoder_hidden_states", "audio_sigma", "use_cross_timestep"):
         assert np.allclose(ours[name], theirs[name], atol=2e-5), name
-
-
-def test_ten_steps_give_an_adapter_that_changes_the_picture(folder: Path, shot: Shot, tmp_path: Path) -> None:
-    clip = shot(9, 32, 64)
-    photos = (clip.channels[Channel.RGB] * 0.5).astype(np.uint8)
-    write_scene(tmp_path / "data" / "000000", clip.frames, enumerate(photos), {})
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    given: dict[str, Any] = {"config": tmp_path / "recipe.toml", "device": "cpu", "steps": 10}
-    assert train(tmp_path / "adapter", tmp_path / "data", base=str(folder), **given)
-    alone, taught = (load(base=str(folder), adapter=a, **PLAIN) for a in ("none", str(tmp_path / "adapter")))
-    assert not np.array_equal(alone(clip), taught(clip))
-    assert not np.array_equal(taught(clip), taught(shot(9, 32, 64, shift=7)))
 
 
 def test_a_base_without_its_text_encoder_paints_without_words(folder: Path, shot: Shot, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Published sizes are those of the published configurations, counted without memory; presets follow from them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import (
+    AutoencoderKLLTX2Audio,
     AutoencoderKLLTX2Video,
     AutoencoderKLWan,
     CosmosControlNetModel,
@@ -14,10 +16,13 @@ from diffusers import (
     WanTransformer3DModel,
     WanVACETransformer3DModel,
 )
-from diffusers.pipelines.ltx2 import LTX2TextConnectors
+from diffusers.pipelines.ltx2 import LTX2TextConnectors, LTX2Vocoder
+from diffusers.pipelines.ltx2.vocoder import LTX2VocoderWithBWE
 from transformers import (
     Gemma3Config,
     Gemma3ForConditionalGeneration,
+    Gemma4UnifiedConfig,
+    Gemma4UnifiedForConditionalGeneration,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     UMT5Config,
@@ -26,9 +31,20 @@ from transformers import (
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import BASES
-from renderlift.model.bases.published import PUBLISHED, fits
-from renderlift.model.presets import GIGABYTE, PRESETS, choose, read_weights, usual_tokens
+from renderlift.model.bases.published import PUBLISHED, Published, fits
+from renderlift.model.presets import (
+    GIGABYTE,
+    PRESETS,
+    Preset,
+    choose,
+    needed_bytes,
+    read_weights,
+    usual_tokens,
+)
 
+from .ltx2_versions import AUTOENCODER, CONNECTORS, V2_3, V2_5
+
+PAGE = Path(__file__).parents[3] / "docs" / "bases.md"
 WAN_1_3B: dict[str, Any] = {
     "num_attention_heads": 12,
     "attention_head_dim": 128,
@@ -50,16 +66,16 @@ WAN_5B: dict[str, Any] = {
     "out_channels": 48,
 }
 UMT5_XXL = {"vocab_size": 256384, "d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64}
-GEMMA_12B = {
-    "text_config": {
-        "vocab_size": 262208,
-        "hidden_size": 3840,
-        "intermediate_size": 15360,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-        "head_dim": 256,
-    },
+GEMMA_12B: dict[str, Any] = {
+    "hidden_size": 3840,
+    "intermediate_size": 15360,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 256,
+}
+GEMMA_3: dict[str, Any] = {
+    "text_config": {**GEMMA_12B, "vocab_size": 262208},
     "vision_config": {
         "hidden_size": 1152,
         "intermediate_size": 4304,
@@ -68,6 +84,34 @@ GEMMA_12B = {
         "image_size": 896,
         "patch_size": 14,
     },
+}
+# LTX-2.5's is of the shape of `google/gemma-4-12B-it`, fine-tuned. Layers that see all tokens have one key, which
+# is their value too, and it sees and hears without encoders.
+GEMMA_4: dict[str, Any] = {
+    "text_config": {
+        **GEMMA_12B,
+        "vocab_size": 262144,
+        "global_head_dim": 512,
+        "num_global_key_value_heads": 1,
+        "attention_k_eq_v": True,
+    },
+    "vision_config": {},
+    "audio_config": {},
+}
+LTX_2_3_AUTOENCODER: dict[str, Any] = {
+    **AUTOENCODER,
+    "block_out_channels": (256, 512, 1024, 1024),
+    "decoder_block_out_channels": (256, 512, 512, 1024),
+    "layers_per_block": (4, 6, 4, 2, 2),
+    "decoder_layers_per_block": (4, 6, 4, 2, 2),
+}
+LTX_2_3_CONNECTORS: dict[str, Any] = {
+    **CONNECTORS,
+    "video_connector_num_attention_heads": 32,
+    "video_connector_num_layers": 8,
+    "audio_connector_num_attention_heads": 32,
+    "audio_connector_attention_head_dim": 64,
+    "audio_connector_num_layers": 8,
 }
 COSMOS_2B: dict[str, Any] = {
     "num_attention_heads": 16,
@@ -114,6 +158,37 @@ WAN_2_2_AUTOENCODER: dict[str, Any] = {
 }
 
 
+def counted_ltx2() -> dict[tuple[str, str], torch.nn.Module]:
+    """Those of LTX-2, 2.3 and 2.5, sound among them, which is loaded too."""
+    gemma_3 = Gemma3ForConditionalGeneration(Gemma3Config(**GEMMA_3))
+    later = {
+        "connectors": LTX2TextConnectors(**LTX_2_3_CONNECTORS),
+        "vae": AutoencoderKLLTX2Video(**LTX_2_3_AUTOENCODER),
+        "vocoder": LTX2VocoderWithBWE(),
+    }
+    versions: dict[str, dict[str, torch.nn.Module]] = {
+        "Lightricks/LTX-2": {
+            "transformer": LTX2VideoTransformer3DModel(),
+            "text_encoder": gemma_3,
+            "connectors": LTX2TextConnectors(rope_type="split"),
+            "vae": AutoencoderKLLTX2Video(),
+            "vocoder": LTX2Vocoder(),
+        },
+        "diffusers/LTX-2.3-Distilled-Diffusers": {
+            "transformer": LTX2VideoTransformer3DModel(**V2_3),
+            "text_encoder": gemma_3,
+            **later,
+        },
+        "Lightricks/LTX-2.5-Diffusers": {
+            "transformer": LTX2VideoTransformer3DModel(**V2_5),
+            "text_encoder": Gemma4UnifiedForConditionalGeneration(Gemma4UnifiedConfig(**GEMMA_4)),
+            **later,
+        },
+    }
+    sound = {"audio_vae": AutoencoderKLLTX2Audio()}
+    return {(name, part): module for name, own in versions.items() for part, module in (own | sound).items()}
+
+
 def counted() -> dict[tuple[str, str], torch.nn.Module]:
     """The modules of each repository, by repository and part, without memory for their weights."""
     with torch.device("meta"):
@@ -121,12 +196,7 @@ def counted() -> dict[tuple[str, str], torch.nn.Module]:
         small, large, middle = (WanTransformer3DModel(**sizes) for sizes in (WAN_1_3B, WAN_14B, WAN_5B))
         vace_small = WanVACETransformer3DModel(**WAN_1_3B, vace_layers=list(range(0, 30, 2)), vace_in_channels=96)
         vace_large = WanVACETransformer3DModel(**WAN_14B, vace_layers=list(range(0, 40, 5)), vace_in_channels=96)
-        modules: dict[tuple[str, str], torch.nn.Module] = {
-            ("Lightricks/LTX-2", "transformer"): LTX2VideoTransformer3DModel(),
-            ("Lightricks/LTX-2", "text_encoder"): Gemma3ForConditionalGeneration(Gemma3Config(**GEMMA_12B)),
-            ("Lightricks/LTX-2", "connectors"): LTX2TextConnectors(rope_type="split"),
-            ("Lightricks/LTX-2", "vae"): AutoencoderKLLTX2Video(),
-        }
+        modules = counted_ltx2()
         for name, *experts in (
             ("Wan2.1-T2V-1.3B-Diffusers", small),
             ("Wan2.1-T2V-14B-Diffusers", large),
@@ -195,3 +265,32 @@ def test_a_folder_is_read_and_not_guessed(ltx2: Path) -> None:
 
 def test_bases_without_published_sizes_are_named_nowhere_as_if_they_had_some() -> None:
     assert {base.facts.name for base in PUBLISHED} == {base.name for base in BASES} - {"embedded"}
+
+
+def test_the_page_tells_the_memory_that_is_computed() -> None:
+    published = {base.repository.rpartition("/")[2]: base for base in PUBLISHED}
+    vace = published["Wan2.1-VACE-14B-diffusers"]
+    experts = {**vace.weights.bytes_of, "transformer_2": vace.weights.bytes_of["transformer"]}
+    columns = {
+        "LTX-2 19B": published["LTX-2"],
+        "LTX-2.3 22B": published["LTX-2.3-Distilled-Diffusers"],
+        "LTX-2.5 22B": published["LTX-2.5-Diffusers"],
+        "Wan 2.1 1.3B": published["Wan2.1-T2V-1.3B-Diffusers"],
+        "Wan 2.2 5B": published["Wan2.2-TI2V-5B-Diffusers"],
+        "Wan 2.2 A14B": published["Wan2.2-T2V-A14B-Diffusers"],
+        "VACE 14B": vace,
+        "VACE A14B": replace(vace, weights=replace(vace.weights, bytes_of=experts)),  # in no repository
+        "Cosmos 2B": published["Cosmos-Transfer2.5-2B"],
+    }
+    rows = [[cell.strip("` ") for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines()]
+    told = {preset: needed for preset, _, *needed in (row for row in rows if len(row) == 2 + len(columns))}
+    del told["---"]
+    assert told == {
+        "preset": list(columns),
+        "the weights alone": [f"{base.weights.total / GIGABYTE:.0f}" for base in columns.values()],
+        **{preset.name: [needed_gb(preset, base) for base in columns.values()] for preset in PRESETS},
+    }
+
+
+def needed_gb(preset: Preset, base: Published) -> str:
+    return f"{needed_bytes(preset, base.weights, usual_tokens(base.facts)) / GIGABYTE:.0f}"

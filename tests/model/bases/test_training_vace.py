@@ -11,10 +11,8 @@ from diffusers import WanVACETransformer3DModel
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
-from renderlift.bridge.frame import Channel
 from renderlift.model import lora
 from renderlift.model.pairs.columns import export_pairs
-from renderlift.model.pairs.scene_folder import write_scene
 from renderlift.model.render import load, load_base
 from renderlift.model.training import text
 from renderlift.model.training.adapter import settled
@@ -26,25 +24,16 @@ from renderlift.model.training.recipe import read_recipe
 from renderlift.model.training.run import train
 from renderlift.model.training.talk import Silence
 
+from .small_training import SMALL, write_pair
+
 Shot = Callable[..., Clip]
 PLAIN: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
-GIVEN: dict[str, Any] = {
-    "device": "cpu",
-    "steps": 2,
-    "variants": 2,
-    "rank": 2,
-    "batch": 2,
-    "warmup_steps": 1,
-    "learning_rate": 0.3,
-    "precision": "float32",
-}
+GIVEN: dict[str, Any] = {**SMALL, "steps": 2}
 
 
 @pytest.fixture
 def dataset(tmp_path: Path, shot: Shot) -> Path:
-    clip = shot(5, 32, 64)
-    photos = (clip.channels[Channel.RGB] * 0.5).astype(np.uint8)
-    write_scene(tmp_path / "data" / "000000", clip.frames, enumerate(photos), {})
+    write_pair(tmp_path / "data" / "000000", shot(5, 32, 64))
     return tmp_path / "data"
 
 

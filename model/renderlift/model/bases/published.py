@@ -22,6 +22,14 @@ class Published:
     weights: Weights
 
 
+def _ltx2(
+    repository: str, transformer: float, text_encoder: float, connectors: float, vae: float, vocoder: float
+) -> Published:
+    pictures = {"transformer": transformer, "text_encoder": text_encoder, "connectors": connectors, "vae": vae}
+    # Sound is made along the way, and dropped.
+    return Published(repository, LTX2, _weights(48, 4096, **pictures, audio_vae=0.05325, vocoder=vocoder))
+
+
 def _wan(
     repository: str, facts: BaseFacts, blocks: int, width: int, *billions: float, vae: float = 0.127
 ) -> Published:
@@ -34,11 +42,9 @@ def _weights(blocks: int, width: int, **billions: float) -> Weights:
 
 
 PUBLISHED = (
-    Published(
-        "Lightricks/LTX-2",
-        LTX2,
-        _weights(48, 4096, transformer=18.876, text_encoder=12.203, connectors=1.431, vae=1.222),
-    ),
+    _ltx2("Lightricks/LTX-2", 18.876, 12.203, 1.431, 1.222, 0.05559),
+    _ltx2("diffusers/LTX-2.3-Distilled-Diffusers", 18.989, 12.203, 3.172, 0.726, 0.12854),
+    _ltx2("Lightricks/LTX-2.5-Diffusers", 18.988, 11.960, 3.172, 0.726, 0.12854),
     _wan("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", WAN, 30, 1536, 1.419),
     _wan("Wan-AI/Wan2.1-T2V-14B-Diffusers", WAN, 40, 5120, 14.288),
     _wan("Wan-AI/Wan2.2-T2V-A14B-Diffusers", WAN, 40, 5120, 14.288, 14.288),
