@@ -94,7 +94,7 @@ def test_memory_that_runs_out_costs_time_before_it_costs_quality(
     assert render(shot(5, 32, 64)).shape == (5, 32, 64, 3)
 
 
-@pytest.mark.parametrize("preset", ["parts", "blocks"])
+@pytest.mark.parametrize("preset", ["parts", "parts-int8", "blocks"])
 @pytest.mark.parametrize("name", ["ltx2", "wan", "wan_a14b", "wan_vace"])
 def test_memory_that_ends_amid_a_step_leaves_base_and_adapter_whole(
     name: str,
@@ -104,6 +104,8 @@ def test_memory_that_ends_amid_a_step_leaves_base_and_adapter_whole(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if preset == "parts-int8":
+        pytest.importorskip("torchao")
     base: Path = request.getfixturevalue(name)
     clip, adapter = shot(9, 64, 96), random_adapter(base, tmp_path / "adapter", seed=0)
     block = LTX2VideoTransformerBlock if name == "ltx2" else WanTransformerBlock
@@ -128,6 +130,8 @@ def test_memory_that_ends_amid_a_step_leaves_base_and_adapter_whole(
     assert len(failing_in) == 1
     assert "layer by layer" in render.remedies[1]  # type: ignore[attr-defined]
     assert len(render.remedies) == 2  # type: ignore[attr-defined]
+    if (name, preset) == ("wan_a14b", "parts-int8"):
+        return  # whose adapters are loaded anew rather than swapped: diffusers cannot, into int8 in groups
     random_adapter(base, adapter, seed=1)  # trained anew, and swapped in place where that can be
     other = render(clip)
     assert np.abs(other.astype(int) - whole).mean() > 1
