@@ -1,5 +1,6 @@
 """The doctor names what is wrong and its fix, and survives what it looks at."""
 
+import importlib.util
 import json
 import socket
 from io import StringIO
@@ -94,10 +95,11 @@ def told_of_bases(*, as_json: bool = True, **asked: object) -> str:
 
 def test_a_gpu_that_is_thought_of_gets_a_preset_for_every_published_base() -> None:
     event = json.loads(told_of_bases(gpu_memory_gb=24).splitlines()[0])
-    presets = {fit["base"]: fit["preset"] for fit in event["fits"]}
+    presets = {fit["base"]: (fit["preset"], fit["with_torchao"]) for fit in event["fits"]}
     assert event["memory_gb"] == pytest.approx(24, rel=0.02)  # the driver keeps some
-    assert presets["Lightricks/LTX-2"] == "blocks"
-    assert presets["Wan-AI/Wan2.1-T2V-1.3B-Diffusers"] == "resident"
+    has_torchao = importlib.util.find_spec("torchao") is not None
+    assert presets["Lightricks/LTX-2"] == (("parts-int8", "") if has_torchao else ("blocks", "parts-int8"))
+    assert presets["Wan-AI/Wan2.1-T2V-1.3B-Diffusers"] == ("resident", "")
     assert all(fit["computed"] for fit in event["fits"])
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import RenderError
 from renderlift.model.bases.settings import Paint, Picture
+from renderlift.model.offload import LAYERS, bring_by_layers, group_levels, modules_of
 
 _log = logging.getLogger(__name__)
 
@@ -104,21 +105,17 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[C
             setattr(opened.vae, name, getattr(opened.vae, name) // 2)
 
     def offload(clip: Clip) -> None:
-        for whole in _modules(opened):
-            for part in whole.modules():
-                part._compiled_call_impl = None  # hooks do not compile in one graph
-        opened.remove_all_hooks()  # of offload by whole parts, beside which it may not be
-        opened.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
+        bring_by_layers(opened, device)
 
-    def is_whole() -> bool:
-        return not _is_in_groups(opened)  # another render of the same base may have been here first
+    def is_coarser() -> bool:
+        return group_levels(opened) != {LAYERS}
 
     remedies = [
         Remedy("the autoencoder in tiles", tile, lambda: not is_tiled()),
         Remedy("the autoencoder in smaller tiles", tile_smaller, is_tiled),
     ]
     if device.type == "cuda":
-        remedies.append(Remedy("the weights brought in layer by layer", offload, is_whole))
+        remedies.append(Remedy("the weights brought in layer by layer", offload, is_coarser))
     return [*remedies, Remedy("half the pixels", smaller), Remedy("a quarter of the pixels", smaller)]
 
 
@@ -134,12 +131,12 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
         opened.vae.to(torch.float32)
 
     def exact(clip: Clip) -> Paint:
-        for module in _modules(opened):
+        for module in modules_of(opened):
             module.to(torch.float32)
         return again()
 
     def is_whole() -> bool:
-        return not _is_in_groups(opened)  # what is streamed stays what it is
+        return not group_levels(opened)  # what is streamed stays what it is
 
     # Cosmos hands its control to the denoiser in the autoencoder's precision, so those two go together.
     can_part = opened.vae.dtype != torch.float32 and not hasattr(opened, "controlnet")
@@ -153,19 +150,8 @@ def _denoiser(pipeline: Any) -> Any:
     return pipeline.transformer if pipeline.transformer is not None else pipeline.transformer_2
 
 
-def _modules(pipeline: Any) -> list[nn.Module]:
-    return [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
-
-
-def _is_in_groups(pipeline: Any) -> bool:
-    """Whether diffusers' group offload holds the weights already."""
-    parts = (part for whole in _modules(pipeline) for part in whole.modules())
-    registries = (getattr(part, "_diffusers_hook", None) for part in parts)
-    return any(registry is not None and registry.get_hook("group_offloading") for registry in registries)
-
-
 def _is_quantised(pipeline: Any) -> bool:
-    return any(getattr(part, "hf_quantizer", None) is not None for part in _modules(pipeline))
+    return any(getattr(part, "hf_quantizer", None) is not None for part in modules_of(pipeline))
 
 
 def _is_out_of_memory(problem: Exception) -> bool:

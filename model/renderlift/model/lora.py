@@ -21,7 +21,7 @@ from torch import nn
 from renderlift.bridge.errors import SetupError
 
 # A pattern, not suffixes: "to_q" alone would also hit the audio and cross-modal attentions. VACE's own blocks
-# (vace_blocks) stay as they are: in ComfyUI's spelling diffusers refuses them.
+# (vace_blocks) stay as they are: in ComfyUI's spelling they are read here, but by no other user of diffusers.
 TARGETS = (
     r"transformer_blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)"
     r"|transformer_blocks\.\d+\.ff\.net\.(0\.proj|2)"

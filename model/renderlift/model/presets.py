@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from diffusers.hooks import apply_group_offloading
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerBlock
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.facts import UNUSED_FOLDERS, BaseFacts, has_part
+from renderlift.model.offload import bring_in_groups
 
 GIGABYTE = 2.0**30  # as GPUs are sold
 # Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
@@ -181,36 +181,14 @@ def settle(
         case "parts":
             opened.enable_model_cpu_offload(device=device)
         case "blocks":
-            _group(opened, device, blocks=_denoisers(opened))
+            bring_in_groups(opened, device, blocks=_denoisers(opened))
         case "layers":
-            _group(opened, device, blocks=[])
+            bring_in_groups(opened, device)
 
 
 def gpu_memory_bytes(device: torch.device) -> float:
     """Of the whole card; 0 where there is none."""
     return float(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0.0
-
-
-def _group(pipeline: Any, device: torch.device, *, blocks: list[Any]) -> None:
-    """Bring weights in layer by layer; those of `blocks`, a few blocks at a time.
-
-    An autoencoder cannot go by blocks: it is called by `encode` and `decode`, which bring in no layer that stands
-    outside its blocks.
-    """
-    how: dict[str, Any] = {"onload_device": device, "use_stream": device.type == "cuda"}
-    for part in pipeline.components.values():
-        if not isinstance(part, torch.nn.Module):
-            continue
-        by_blocks = any(part is block for block in blocks)
-        level: dict[str, Any] = (
-            {"offload_type": "block_level", "num_blocks_per_group": 2}
-            if by_blocks
-            else {"offload_type": "leaf_level"}
-        )
-        if hasattr(part, "enable_group_offload"):
-            cast(Any, part).enable_group_offload(**how, **level)
-        else:
-            apply_group_offloading(part, **how, **level)
 
 
 def _denoisers(pipeline: Any) -> list[Any]:

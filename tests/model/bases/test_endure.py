@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import cpu_offload_with_hook
 from diffusers import LTX2InContextPipeline
 from torch import Tensor
 
@@ -187,21 +186,6 @@ def test_what_one_render_had_to_do_leaves_another_of_the_same_base_whole(
         "all of the base in float32",
     ]
     assert abs(other(shot(5)).astype(int) - before).mean() < 8  # exact now, and of its own noise
-
-
-def test_weights_that_come_part_by_part_can_be_brought_in_layer_by_layer(
-    wan_vace: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """diffusers refuses the one way beside the other, so the first must go."""
-    pipeline = load_base(str(wan_vace), torch.float32)
-    pipeline._all_hooks = [cpu_offload_with_hook(pipeline.transformer, execution_device="cpu")[1]]
-    asked: list[str] = []
-    monkeypatch.setattr(pipeline, "enable_group_offload", lambda **how: asked.append(how["offload_type"]))
-    _, _, layers, *_ = memory_remedies(pipeline, torch.device("cuda"), lambda clip: lambda clip, known: PICTURE)
-    layers.apply(shot(1))
-    assert asked == ["leaf_level"]
-    assert not hasattr(pipeline.transformer, "_hf_hook")
-    assert pipeline._all_hooks == []
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Adapters of any trainer's spelling, loaded into the base they fit, and refused by the others with a sentence.
 
 diffusers reads its own form, ComfyUI's and ltx-trainer's (`diffusion_model.`), and kohya's (`lora_unet_`) for Wan.
-kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names. A file that names no alpha means
-alpha = rank, as every reader takes it.
+kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names, and VACE's own blocks in any form
+but its own. A file that names no alpha means alpha = rank, as every reader takes it.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.comfyui import WAN_LAYERS, original_name
 from renderlift.model.bases.facts import BASES, WAN, WAN_VACE, BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
 from renderlift.model.references import check_names
@@ -21,6 +23,8 @@ from renderlift.model.references import check_names
 DISTILLED = "distilled"
 LOW_NOISE_FILE = "pytorch_lora_weights_2.safetensors"  # of the second expert of Wan 2.2 A14B
 KOHYA = "lora_unet_"
+COMFYUI = "diffusion_model."
+VACE = "vace_blocks"
 ALPHA = ".alpha"
 DORA = ("dora_scale", "lora_magnitude_vector")
 
@@ -74,27 +78,46 @@ def distil(pipeline: object, lora: Path) -> None:
 
 def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
     denoiser = pipeline.transformer_2 if where else pipeline.transformer
-    source: dict[str, Any] = {
-        "pretrained_model_name_or_path_or_dict": str(path.parent),
-        "weight_name": path.name,
-        "use_safetensors": True,
-        "local_files_only": True,
-    }
     weights = load_file(path)
     if any(word in key for key in weights for word in DORA):
         raise _unfit(path, "it is a DoRA, of which diffusers would drop a part without a word")
-    if any(key.startswith(KOHYA) for key in weights) and hasattr(denoiser, "transformer_blocks"):
-        source = {"pretrained_model_name_or_path_or_dict": from_kohya(weights, denoiser, path)}
-    elif any(key.endswith(ALPHA) and not key.startswith(KOHYA) for key in weights):
-        source = {"pretrained_model_name_or_path_or_dict": with_alphas_in(weights)}
+    if halves := _halves(weights):
+        raise _unfit(path, f"of its layer {halves[0]} there is one factor alone")
     try:
-        pipeline.load_lora_weights(**source, adapter_name=name, **where)
+        translated = _translated(pipeline, denoiser, weights, path)
+        source: dict[str, Any] = (
+            {"pretrained_model_name_or_path_or_dict": translated}
+            if translated
+            else {"pretrained_model_name_or_path_or_dict": str(path.parent), "weight_name": path.name}
+        )
+        pipeline.load_lora_weights(
+            **source, use_safetensors=True, local_files_only=True, adapter_name=name, **where
+        )
     except (ValueError, RuntimeError, KeyError) as problem:
-        if "vace" in str(problem):
-            raise _unfit(path, "it changes VACE's own blocks, in names that diffusers cannot read") from problem
         raise _unfit(path, str(problem).splitlines()[0]) from problem
     if name not in getattr(denoiser, "peft_config", {}):
         raise _unfit(path, "none of its layers are in this base")
+
+
+def _halves(weights: Mapping[str, Tensor]) -> list[str]:
+    """Layers with one factor of two."""
+    parts = [key.rpartition(".lora_")[::2] for key in weights if ".lora_" in key]
+    first = {layer for layer, factor in parts if factor.startswith(("A", "down"))}
+    return sorted(first ^ {layer for layer, factor in parts if factor.startswith(("B", "up"))})
+
+
+def _translated(
+    pipeline: Any, denoiser: object, weights: dict[str, Tensor], path: Path
+) -> dict[str, Tensor] | None:
+    """What diffusers does not read by itself, as it reads it; None: it does."""
+    is_kohya = any(key.startswith(KOHYA) for key in weights)
+    if any(VACE in key and key.startswith((COMFYUI, KOHYA)) for key in weights):
+        return with_vace(pipeline, denoiser, weights, path)
+    if is_kohya and hasattr(denoiser, "transformer_blocks"):
+        return from_kohya(weights, denoiser, path)
+    if any(key.endswith(ALPHA) for key in weights) and not is_kohya:
+        return with_alphas_in(weights)
+    return None
 
 
 def with_alphas_in(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -123,16 +146,38 @@ def from_kohya(weights: dict[str, Tensor], denoiser: object, path: Path) -> dict
         SetupError: a layer that this base does not have.
     """
     names = cast(torch.nn.Module, denoiser).named_modules()
-    dotted = {KOHYA + name.replace(".", "_"): name for name, _ in names}
+    return _renamed(weights, {KOHYA + name.replace(".", "_"): name for name, _ in names}, path)
+
+
+def with_vace(pipeline: object, denoiser: object, weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """ComfyUI's or kohya's spelling in diffusers', whose own converters read all but VACE's own blocks.
+
+    Raises:
+        SetupError: a layer that this base does not have.
+        ValueError, KeyError: of diffusers, about the rest.
+    """
+    own = {key: values for key, values in weights.items() if VACE in key}
+    rest = {key: values for key, values in weights.items() if VACE not in key}
+    names: dict[str, str] = {}
+    for name, _ in cast(torch.nn.Module, denoiser).named_modules():
+        if name.startswith(VACE) and name.split(".", 2)[-1] in WAN_LAYERS:
+            original = original_name(name)
+            names |= {COMFYUI + original: name, KOHYA + original.replace(".", "_"): name}
+    if any(key.startswith(COMFYUI) for key in rest):
+        rest = with_alphas_in(rest)
+    done = cast(Any, pipeline).lora_state_dict(rest) if rest else {}
+    return done | _renamed(own, names, path)
+
+
+def _renamed(weights: dict[str, Tensor], names: Mapping[str, str], path: Path) -> dict[str, Tensor]:
+    """Factors in diffusers' spelling, by its names of the layers, which are as those in the file."""
     done: dict[str, Tensor] = {}
-    for key in {key.partition(".")[0] for key in weights}:
-        if key not in dotted:
-            raise _unfit(path, f"it has a layer {key.removeprefix(KOHYA)}, which this base has not")
-        down, up = weights[f"{key}.lora_down.weight"], weights[f"{key}.lora_up.weight"]
-        rank = len(down)
-        alpha = float(weights[f"{key}.alpha"]) if f"{key}.alpha" in weights else rank
-        done[f"transformer.{dotted[key]}.lora_A.weight"] = down * (alpha / rank)
-        done[f"transformer.{dotted[key]}.lora_B.weight"] = up
+    for key, values in with_alphas_in(weights).items():
+        layer, _, factor = key.rpartition(".lora_")
+        if layer not in names:
+            theirs = (layer or key).removeprefix(KOHYA).removeprefix(COMFYUI)
+            raise _unfit(path, f"it has a layer {theirs}, which this base has not")
+        done[f"transformer.{names[layer]}.lora_{factor}"] = values
     return done
 
 

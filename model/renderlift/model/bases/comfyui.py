@@ -17,9 +17,14 @@ WAN_LAYERS = {
     f"attn{n}.to_{ours}": f"{theirs}.{original}"
     for n, theirs in ((1, "self_attn"), (2, "cross_attn"))
     for ours, original in (("q", "q"), ("k", "k"), ("v", "v"), ("out.0", "o"))
-} | {"ffn.net.0.proj": "ffn.0", "ffn.net.2": "ffn.2"}
+} | {
+    "ffn.net.0.proj": "ffn.0",
+    "ffn.net.2": "ffn.2",
+    "proj_in": "before_proj",  # these are at the ends of VACE's own blocks
+    "proj_out": "after_proj",
+}
 _FACTOR = re.compile(r"transformer\.(.+)\.(lora_[AB]\.weight)")
-_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+_BLOCK = re.compile(r"((?:vace_)?blocks\.\d+)\.(.+)")
 
 
 def write(adapter: Path, path: Path) -> None:
@@ -43,4 +48,4 @@ def write(adapter: Path, path: Path) -> None:
 def original_name(layer: str) -> str:
     """A layer of diffusers as its base's publishers call it: Wan's differ, LTX-2's are the same."""
     block = _BLOCK.fullmatch(layer)
-    return f"blocks.{block[1]}.{WAN_LAYERS[block[2]]}" if block else layer
+    return f"{block[1]}.{WAN_LAYERS[block[2]]}" if block else layer
