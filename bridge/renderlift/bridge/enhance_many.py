@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.batch import Choice, Failure, Look, Piece, Stream, enhance_all, is_dataset
+from renderlift.bridge.clip import Render
 from renderlift.bridge.cluster import Busy, Cluster, gpus_here
 from renderlift.bridge.enhance import Enhanced
 from renderlift.bridge.errors import SetupError, with_fix
 from renderlift.bridge.events import Events
+from renderlift.bridge.loading import load_told
 from renderlift.bridge.remedied import in_words
 
 
@@ -70,7 +72,13 @@ def enhance_many(
         events.tell("worker_died", text, name=stream.name)
 
     told([], {})
-    work = enhance_all(streams, look, cluster, restart=restart, told=told, died=died, steps=events.denoising)
+
+    def load(spec: str, options: Mapping[str, Any]) -> Render:
+        return load_told(spec, options, events)
+
+    work = enhance_all(
+        streams, look, cluster, restart=restart, told=told, died=died, steps=events.denoising, load=load
+    )
     with closing(work) as results:
         for stream, outcome in results:
             outcomes[stream.name] = outcome
