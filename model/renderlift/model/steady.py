@@ -8,6 +8,7 @@ as they are, and light that really moves is in it already.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from renderlift.bridge.shots import is_cut
 from renderlift.model.following import (
     Channels,
     Trace,
+    contradicts_its_camera,
     follow,
     follow_on,
     frames_to_follow,
@@ -85,6 +87,10 @@ class _Rendered:
     video: Video
     channels: list[Channels]
 
+    @cached_property  # it is asked for at gaps alone
+    def has_no_pose(self) -> bool:
+        return contradicts_its_camera(self.clip)
+
     def difference(self, t: int) -> Sum:
         """To the engine's picture, with a weight of 1."""
         own = np.ones((self.clip.height, self.clip.width, 4), np.float32)
@@ -108,7 +114,7 @@ class _Rendered:
         first, second = self.clip.frames[early], self.clip.frames[late]
         if Channel.FLOW in now and continues(first, second):
             return follow(before, now) if source == early else follow_on(before, now)
-        if Channel.DEPTH not in now or is_cut(first, second):
+        if Channel.DEPTH not in now or is_cut(first, second) or self.has_no_pose:
             return None
         cameras = self.clip.cameras
         return reproject(self.channels[source], cameras[source], self.channels[to], cameras[to])
