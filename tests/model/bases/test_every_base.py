@@ -180,7 +180,7 @@ def test_what_nobody_would_heed_is_refused_with_what_to_do_about_it(ltx2: Path, 
     with pytest.raises(SetupError, match=f"{wan_a14b} lacks its text encoder") as mute:
         load(base=str(wan_a14b), prompt="a car", device="cpu")
     assert "tokenizer" in mute.value.fix
-    with pytest.raises(SetupError, match="no adapter that could have the strength 0.5") as bare:
+    with pytest.raises(SetupError, match=r"no adapter that could have the strength 0\.5") as bare:
         load(base=str(ltx2), adapter_scale=0.5, device="cpu")
     assert "--adapter" in bare.value.fix
 
