@@ -9,7 +9,7 @@ from renderlift.bridge.clip import Render, tell_steps
 from renderlift.bridge.events import Events
 from renderlift.bridge.loading import load_told
 from renderlift.bridge.renderer import check_renderer
-from renderlift.bridge.renderer_options import RendererOptions, argument_name, as_words
+from renderlift.bridge.renderer_options import RendererOptions, argument_name, as_words, read_as_typed
 from renderlift.bridge.video import read_video
 
 
@@ -59,7 +59,7 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
 
 
 def _as_arguments(options: RendererOptions) -> dict[str, Any]:
-    return {argument_name(name): value for name, value in options.items()}
+    return read_as_typed({argument_name(name): value for name, value in options.items()})
 
 
 def _typed(options: RendererOptions) -> tuple[str, ...]:
