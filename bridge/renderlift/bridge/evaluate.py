@@ -58,7 +58,7 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     return not answer.report.left_out
 
 
-def _as_arguments(options: RendererOptions) -> dict[str, Any]:
+def _as_arguments(options: RendererOptions) -> RendererOptions:
     return read_as_typed({argument_name(name): value for name, value in options.items()})
 
 
