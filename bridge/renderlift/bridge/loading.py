@@ -23,8 +23,7 @@ def load_told(spec: str, options: Mapping[str, Any], events: Events) -> Render:
     Raises:
         SetupError: as `load_renderer`; or no base in the folder that the options name, which is told at once.
     """
-    if spec == "embedded" and (base := str(options.get("base", "embedded"))) != "embedded":
-        _tell_base(Path(base), events)
+    tell_base(spec, options, events)
     began_s = time.monotonic()
     render = load_renderer(spec, options)
     if (seconds := time.monotonic() - began_s) >= LONG_S:
@@ -32,7 +31,16 @@ def load_told(spec: str, options: Mapping[str, Any], events: Events) -> Render:
     return render
 
 
-def _tell_base(folder: Path, events: Events) -> None:
+def tell_base(spec: str, options: Mapping[str, Any], events: Events) -> None:
+    """Say which base is loaded now, from where and how large it is; nothing of what takes a second.
+
+    Raises:
+        SetupError: there is no base in the folder.
+    """
+    base = str(options.get("base", "embedded"))
+    if spec != "embedded" or base == "embedded":
+        return
+    folder = Path(base)
     # These need no torch, which alone takes seconds to import.
     facts_of, weight_files = (load_function(_FACTS, name, extra="model") for name in ("facts_of", "weight_files"))
     title: str = facts_of(folder).title

@@ -1,5 +1,6 @@
 """Every option of renderers, typed on a command line, with a large base behind it."""
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
 
 Shot = Callable[..., Clip]
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 
 
 @pytest.fixture
@@ -74,12 +76,13 @@ def test_what_is_typed_reaches_the_picture(
     assert not np.array_equal(pictures(tmp_path / "plain"), pictures(tmp_path / "changed"))
 
 
-@pytest.mark.parametrize("many", [(), ("--workers", 1)])
+@pytest.mark.parametrize("many", [(), ("--workers", 1), pytest.param(("--workers", 2), marks=needs_ray)])
 def test_what_is_loaded_is_said_before_it_is_where_that_may_take_minutes(
     wan: Path, take: Clip, tmp_path: Path, many: tuple[object, ...]
 ) -> None:
     told = enhance(tmp_path, "out", "--base", wan, "--length", 9, "--preset", "tiny", *many)
     assert told.exit_code == 1
+    assert told.stderr.count("Loading") == 1, "whatever the number of workers"
     said, refused = told.stderr.index("Loading Wan 2.1 and 2.2"), told.stderr.index("there is no preset 'tiny'")
     assert said < refused
     assert f"from {wan} (less than 1 GB) ..." in told.stderr
