@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from renderlift.bridge import cli, cli_engines, options, wire
+from renderlift.bridge import cli, cli_engines, loading, options, wire
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import CameraPose, Channel, Frame
 from renderlift.bridge.record import Recorder, read_frames
@@ -31,6 +31,13 @@ def load():
         time.sleep(0.3)
         return clip.channels["rgb"]
     return render
+"""
+LATE_RENDERER = """
+import time
+
+def load():
+    time.sleep(0.3)
+    return lambda clip: clip.channels["rgb"]
 """
 NOTING_RENDERER = """
 import os, pathlib
@@ -308,6 +315,21 @@ def test_enhance_tells_at_its_end_which_frames_needed_a_remedy(
     told = run("enhance", recording, "-o", tmp_path / "again.mp4", *arguments, "--json")
     remedied = {"remedy": "half the pixels (out of memory)", "first_index": 16, "last_index": 39}
     assert events_of(told.stdout)[-1]["enhanced"]["remedied"] == [remedied]
+
+
+@pytest.mark.parametrize("many", [(), ("--workers", 1)])
+def test_a_renderer_that_took_long_to_load_is_told_of_with_its_seconds(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: tuple[object, ...]
+) -> None:
+    (tmp_path / "late_look.py").write_text(LATE_RENDERER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asked = ("enhance", recording, "--render", "late_look:load", *many)
+    assert "Loaded" not in run(*asked, "-o", tmp_path / "soon.mp4").stderr
+    monkeypatch.setattr(loading, "LONG_S", 0.2)
+    assert "Loaded in 0 s." in run(*asked, "-o", tmp_path / "late.mp4").stderr
+    told = run(*asked, "-o", tmp_path / "machines.mp4", "--json")
+    loaded = next(event for event in events_of(told.stdout) if event["event"] == "loaded")
+    assert 0.3 <= loaded["seconds"] < 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT between processes there")

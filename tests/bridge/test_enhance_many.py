@@ -1,6 +1,7 @@
 """`renderlift enhance` of several recordings, as a user types it."""
 
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -13,11 +14,13 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from renderlift.bridge.batch import Look
+from renderlift.bridge import enhance_many as many
+from renderlift.bridge.batch import Failure, Look, streams_of
 from renderlift.bridge.cli import app
-from renderlift.bridge.cluster import Cluster
+from renderlift.bridge.cluster import Busy, Cluster
 from renderlift.bridge.enhance_many import cluster_for
 from renderlift.bridge.errors import SetupError
+from renderlift.bridge.events import Events
 from renderlift.bridge.record import Recorder
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
@@ -131,6 +134,18 @@ def test_without_ray_several_workers_are_refused_with_the_fix(tmp_path, takes, m
     assert code == 1
     assert "not installed" in events[-1]["message"]
     assert ".[ray]" in events[-1]["fix"]
+
+
+def test_a_base_that_only_other_machines_have_is_not_missed_here(tmp_path, takes, monkeypatch):
+    def by_far_workers(streams, look, cluster, *, told, **_):
+        told([Busy(1, "", None)], {})
+        yield streams[0], Failure("as asked for")
+
+    monkeypatch.setattr(many, "enhance_all", by_far_workers)
+    chosen = streams_of([Path(name) for name in takes(1)], tmp_path / "out")
+    look = Look(options={"base": "/on/another/machine"})
+    with Events(as_json=True, out=io.StringIO()) as events:
+        assert many.enhance_many(chosen, look, Cluster(address="auto"), events, restart=False) == (0, 1, 0)
 
 
 def test_one_gpu_is_not_enough_for_several_workers():

@@ -175,6 +175,19 @@ def test_evaluate_names_changes_as_the_command_line_does(here: Path) -> None:
     assert given_to_the_renderer() == {"reference_strength": 0.5, "adapter_scale": 0}
 
 
+def test_changes_are_read_as_the_options_are_that_they_change(here: Path) -> None:
+    changes = "keep=text,hud=0.5; working-size=64x48; control=edge=0.7,depth=0.3"
+    told = run_app(
+        cli.app, "evaluate", "take1", "--render", "telling_look:load", "--keep", "sky", "--also", changes
+    )
+    assert told.exit_code == 0, told.stderr
+    assert given_to_the_renderer() == {
+        "keep": {"text": 1.0, "hud": 0.5},
+        "working_pixels": 64 * 48,
+        "control": "edge=0.7,depth=0.3",
+    }
+
+
 def test_an_option_that_a_renderer_does_not_know_is_named_as_it_was_typed(here: Path) -> None:
     told = run_app(cli.app, "enhance", "take1", "-o", "out.mp4", "--render", "identity", "--strength", "0.5")
     assert told.exit_code == 1

@@ -62,6 +62,16 @@ def test_nothing_leaks_where_points_lie_between_pixels(clip: Clip, flow_px: floa
     assert np.array_equal(steadied(moving, video, 1.0), video)
 
 
+def test_a_long_clip_of_black_that_became_bright_stays_as_bright(make_clip: MakeClip) -> None:
+    """The sums over all its frames are more than half precision holds."""
+    frames = [
+        replace(f, channels={c: np.zeros_like(f.channels[c]) for c in (Channel.RGB, Channel.FLOW)})
+        for f in make_clip(400, 8, 16).frames
+    ]
+    bright = np.full((400, 8, 16, 3), 240, np.uint8)
+    assert np.array_equal(steadied(stack(frames), bright, 1.0), bright)
+
+
 def test_each_frame_draws_on_those_before_and_after_it(clip: Clip) -> None:
     change = np.zeros((len(clip), 1, 1, 1))
     change[3] = 70
@@ -117,6 +127,36 @@ def test_frames_of_an_engine_that_knows_no_camera_are_left_as_they_are(clip: Cli
     gap = stack([frames[0], frames[5]])
     video = changed(gap, np.array([30, 0]).reshape(-1, 1, 1, 1))
     assert np.array_equal(steadied(gap, video, 1.0), video)
+
+
+def with_flow(clip: Clip, flow_px: np.ndarray) -> Clip:
+    """Cameras that are said to stand still, with the same flow in all frames."""
+    frames = passing(clip).frames
+    still, flow = frames[0].camera, np.zeros((clip.height, clip.width, 2), np.float32)
+    flow[..., :1] = flow_px
+    return stack([replace(f, camera=still, channels={**f.channels, Channel.FLOW: flow}) for f in frames])
+
+
+def test_a_camera_that_stands_still_while_all_moves_is_not_believed_over_missing_frames(clip: Clip) -> None:
+    def over_a_gap(flow_px: np.ndarray) -> bool:
+        frames = with_flow(clip, flow_px).frames
+        gap = stack([frames[0], frames[5]])
+        video = changed(gap, np.array([30, 0]).reshape(-1, 1, 1, 1))
+        return not np.array_equal(steadied(gap, video, 1.0), video)
+
+    everywhere = np.ones((clip.height, clip.width, 1), np.float32)
+    left_third = everywhere * (np.arange(clip.width) < clip.width // 3)[:, None]
+    assert not over_a_gap(3 * everywhere), "an engine that does not know where its camera is"
+    assert over_a_gap(3 * left_third), "something passes a camera that stands still"
+    assert over_a_gap(np.full_like(everywhere, np.nan)), "nobody knows better"
+
+
+def test_a_zoom_moves_all_without_the_camera_and_is_believed(clip: Clip) -> None:
+    frames = list(with_flow(clip, np.full((1, 1, 1), 3.0)).frames)
+    nearer = frames[5].camera.image_from_camera * np.array([[1.2], [1.2], [1]])
+    gap = stack([frames[0], replace(frames[5], camera=replace(frames[5].camera, image_from_camera=nearer))])
+    video = changed(gap, np.array([30, 0]).reshape(-1, 1, 1, 1))
+    assert not np.array_equal(steadied(gap, video, 1.0), video)
 
 
 def test_a_clip_goes_on_from_the_pictures_that_were_shown(clip: Clip) -> None:

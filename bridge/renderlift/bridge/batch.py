@@ -17,6 +17,7 @@ from renderlift.bridge.clip import Steps, clip_size, tell_steps
 from renderlift.bridge.cluster import DIED, Busy, Cluster, crew_of
 from renderlift.bridge.enhance import Enhanced, Order, enhance_share, fulfil
 from renderlift.bridge.errors import RecordingError, RenderliftError, SetupError
+from renderlift.bridge.loading import LoadRenderer
 from renderlift.bridge.parts import Parts, disk_errors, frames_done
 from renderlift.bridge.record import summarize
 from renderlift.bridge.renderer import load_renderer
@@ -149,6 +150,7 @@ def enhance_all(
     told: Told = lambda busy, done: None,
     died: Callable[[Stream], None] = lambda stream: None,
     steps: Steps = lambda done, total: None,
+    load: LoadRenderer = load_renderer,
 ) -> Generator[tuple[Stream, Enhanced | Failure]]:
     """Render all streams; each with what became of it, as they get done. One that fails stops no other.
 
@@ -160,6 +162,7 @@ def enhance_all(
         told: called now and then with how far it is.
         died: called when a worker has died over a stream.
         steps: called with the denoising steps of the clip at work, where this process works.
+        load: loads the renderer, where this process works.
 
     Raises:
         SetupError: something is missing that every stream needs.
@@ -173,7 +176,7 @@ def enhance_all(
     if not (left := [stream for stream in streams if stream not in refused]):
         return
     if cluster is None:
-        yield from _here(left, look, told, steps)
+        yield from _here(left, look, told, steps, load)
     else:
         yield from _by_workers(left, look, cluster, told, died)
 
@@ -197,7 +200,7 @@ def _order(stream: Stream, look: Look, length: int, overlap: int) -> Order:
 
 
 def _here(
-    streams: Sequence[Stream], look: Look, told: Told, steps: Steps
+    streams: Sequence[Stream], look: Look, told: Told, steps: Steps, load: LoadRenderer
 ) -> Generator[tuple[Stream, Enhanced | Failure]]:
     done: dict[str, int] = {}
 
@@ -205,7 +208,7 @@ def _here(
         done[stream.name] = frames
         told([Busy(1, "", Piece(stream))], done)
 
-    work = open_work(look, progress, steps)
+    work = open_work(look, progress, steps, load)
     for stream in streams:
         result = work(Piece(stream))
         if isinstance(result, Failure) and result.fatal:
@@ -282,10 +285,11 @@ def open_work(
     look: Look,
     progress: Callable[[Stream, int], None] = lambda stream, frames: None,
     steps: Steps = lambda done, total: None,
+    load: LoadRenderer = load_renderer,
 ) -> Callable[[Piece], Result]:
     """Load the renderer; gives what does pieces with it. Neither raises: what is wrong becomes a `Failure`."""
     try:
-        render = load_renderer(look.render, look.options)
+        render = load(look.render, look.options)
     except RenderliftError as error:
         wrong = Failure(error.message, error.fix, fatal=True)
         return lambda piece: wrong

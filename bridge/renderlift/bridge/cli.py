@@ -159,9 +159,9 @@ def enhance(
         from renderlift.bridge.clip import clip_size, tell_steps
         from renderlift.bridge.enhance import Order
         from renderlift.bridge.enhance import enhance as enhance_recording
+        from renderlift.bridge.loading import load_told
         from renderlift.bridge.places import refuse_place
         from renderlift.bridge.remedied import in_words
-        from renderlift.bridge.renderer import load_renderer
 
         (recording,) = recordings
         settings = {"render": render, **renderer}
@@ -170,7 +170,7 @@ def enhance(
         refuse_place([output], recordings, renderer)
         if not restart:
             order.refuse(stream, length=length, overlap=overlap)
-        lift = load_renderer(render, renderer)
+        lift = load_told(render, renderer, events)
         tell_steps(lift, events.denoising)
         frames, shared = clip_size(lift, length, overlap)
         done = enhance_recording(

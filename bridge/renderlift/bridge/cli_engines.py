@@ -69,10 +69,11 @@ def serve(
 
         from renderlift.bridge.clip import clip_size, preview_size, tell_steps
         from renderlift.bridge.films import Films
+        from renderlift.bridge.loading import load_told
         from renderlift.bridge.places import refuse_place
         from renderlift.bridge.receive import Receiver
         from renderlift.bridge.record import Recorder
-        from renderlift.bridge.renderer import load_renderer, renderer_name
+        from renderlift.bridge.renderer import renderer_name
         from renderlift.bridge.serve import Service
         from renderlift.bridge.serve import serve as serve_engines
 
@@ -85,7 +86,7 @@ def serve(
             receiver = stack.enter_context(Receiver(endpoint, durable=durable, curve=curve))
             events.tell("listening", f"Listening at {receiver.endpoint}.", endpoint=receiver.endpoint)
             options.leave_a_core_to_the_engine()
-            lift = load_renderer(render, renderer)
+            lift = load_told(render, renderer, events)
             events.tell("ready", f"The {renderer_name(render, renderer)} is ready.", render=render)
             tell_steps(lift, partial(events.denoising, bar=False))
             service = Service(*preview_size(lift, preview_length), *clip_size(lift, length, overlap), once=once)

@@ -221,7 +221,9 @@ def evaluate(
     also: Annotated[
         list[str] | None,
         typer.Option(
-            help="The renderer once more, with changes: steps=1,lock=no. May be repeated.", show_default=False
+            help="The renderer once more, with changes: steps=1,lock=no. May be repeated. "
+            "Semicolons between, where a value has commas.",
+            show_default=False,
         ),
     ] = None,
     ablate: Annotated[

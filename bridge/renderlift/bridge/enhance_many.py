@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from renderlift.bridge.batch import Choice, Failure, Look, Piece, Stream, enhance_all, is_dataset
+from renderlift.bridge.clip import Render
 from renderlift.bridge.cluster import Busy, Cluster, gpus_here
 from renderlift.bridge.enhance import Enhanced
 from renderlift.bridge.errors import SetupError, with_fix
 from renderlift.bridge.events import Events
+from renderlift.bridge.loading import load_told, tell_base
 from renderlift.bridge.remedied import in_words
 
 
@@ -62,7 +64,14 @@ def enhance_many(
     for path, error in chosen.unreadable:
         _tell_failure(events, str(path), Failure(error.message, error.fix))
 
+    # Workers on other machines may have a base that is not here.
+    loads_elsewhere = cluster is not None and Path(str(look.options.get("base", ""))).is_dir()
+
     def told(busy: Sequence[Busy[Piece]], done: Mapping[str, int]) -> None:
+        nonlocal loads_elsewhere
+        if loads_elsewhere and any(worker.piece is None for worker in busy):
+            loads_elsewhere = False  # once is enough for all of them
+            tell_base(look.render, look.options, events)
         _tell_progress(events, streams, busy, done, outcomes)
 
     def died(stream: Stream) -> None:
@@ -70,7 +79,13 @@ def enhance_many(
         events.tell("worker_died", text, name=stream.name)
 
     told([], {})
-    work = enhance_all(streams, look, cluster, restart=restart, told=told, died=died, steps=events.denoising)
+
+    def load(spec: str, options: Mapping[str, Any]) -> Render:
+        return load_told(spec, options, events)
+
+    work = enhance_all(
+        streams, look, cluster, restart=restart, told=told, died=died, steps=events.denoising, load=load
+    )
     with closing(work) as results:
         for stream, outcome in results:
             outcomes[stream.name] = outcome

@@ -7,8 +7,9 @@ from typing import Any
 
 from renderlift.bridge.clip import Render, tell_steps
 from renderlift.bridge.events import Events
-from renderlift.bridge.renderer import check_renderer, load_renderer
-from renderlift.bridge.renderer_options import RendererOptions, argument_name, as_words
+from renderlift.bridge.loading import load_told
+from renderlift.bridge.renderer import check_renderer
+from renderlift.bridge.renderer_options import RendererOptions, argument_name, as_words, read_as_typed
 from renderlift.bridge.video import read_video
 
 
@@ -32,7 +33,7 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
 
     def load(spec: str, options: RendererOptions) -> Render:
         # --also names options as the command line does.
-        render = load_renderer(spec, _as_arguments(options))
+        render = load_told(spec, _as_arguments(options), events)
         tell_steps(render, events.denoising)
         before[:] = [render]  # kept until the next one is there, so that they can share what they stand on
         return render
@@ -57,8 +58,8 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
     return not answer.report.left_out
 
 
-def _as_arguments(options: RendererOptions) -> dict[str, Any]:
-    return {argument_name(name): value for name, value in options.items()}
+def _as_arguments(options: RendererOptions) -> RendererOptions:
+    return read_as_typed({argument_name(name): value for name, value in options.items()})
 
 
 def _typed(options: RendererOptions) -> tuple[str, ...]:

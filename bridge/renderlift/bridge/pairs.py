@@ -7,7 +7,8 @@ from typing import Any
 from renderlift.bridge.by_name import load_function
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.events import Events
-from renderlift.bridge.renderer import load_renderer, refuse_unknown
+from renderlift.bridge.loading import load_told
+from renderlift.bridge.renderer import refuse_unknown
 from renderlift.bridge.renderer_options import RendererOptions, as_words
 
 _MAKE, _COMMAND = "renderlift.model.pairs.make", "renderlift.model.pairs.command"
@@ -76,7 +77,7 @@ def anchored_pairs(
     make = load_function(_COMMAND, "anchored_pairs", extra="train")
 
     def load(name: str) -> Any:
-        return load_renderer(name, renderer if name != "identity" else {})
+        return load_told(name, renderer if name != "identity" else {}, events)
 
     return bool(make(dataset, recording, request, load, talk=events))
 

@@ -116,6 +116,16 @@ def as_words(options: RendererOptions) -> list[str]:
     return words
 
 
+def read_as_typed(options: RendererOptions) -> RendererOptions:
+    """Arguments of which some are still as they were typed: a size, or things to keep with commas between."""
+    read = dict(options)
+    if isinstance(kept := read.get("keep"), str):
+        read["keep"] = dict(_kept_share(text.strip()) for text in kept.split(","))
+    if isinstance(size := read.get("working_pixels"), str):
+        read["working_pixels"] = _area(size)
+    return read
+
+
 def _with_options(command: Command, options: Collection[inspect.Parameter]) -> inspect.Signature:
     signature = inspect.signature(command)
     parameters: list[inspect.Parameter] = []

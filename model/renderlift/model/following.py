@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]  # (H, W)
 
 SKY_M = np.float32(1e6)
 SHORTEST_FOCAL_PX = 2.0
+STILL_PX = 0.5  # a camera that stands still moves nothing by more, not even by jitter
 _MOST_RATIO = np.float32(np.exp(0.1))  # of two depths: more is another surface
 _ENOUGH = 0.15  # of a pixel's area must be reached by points of the next frame
 
@@ -144,6 +145,27 @@ def reproject(before: Channels, then: CameraPose, now: Channels, camera: CameraP
     place = np.rint(there_y).astype(int).clip(0), np.rint(there_x).astype(int).clip(0)
     moved = {**now, Channel.DEPTH: w[..., None]}  # the last row of intrinsics makes w the depth as seen from there
     return known_where(there_x, there_y, seen & _same_surface(before, moved, place, (slice(None), slice(None))))
+
+
+def contradicts_its_camera(clip: Clip) -> bool:
+    """Whether the engine's flow moves most of the picture under a camera that is said to stand still.
+
+    So it is with an engine that knows its lens, but not where it is, and sends one pose for all frames.
+    """
+    first, *later = clip.cameras
+    if Channel.FLOW not in clip.channels or not all(_are_equal(first, camera) for camera in later):
+        return False
+    for flow in clip.channels[Channel.FLOW][1:]:  # the first frame's is of a camera that is not in the clip
+        way_px = np.hypot(flow[..., 0], flow[..., 1])
+        known = np.isfinite(way_px)
+        if known.any() and np.median(way_px[known]) > STILL_PX:
+            return True
+    return False
+
+
+def _are_equal(one: CameraPose, other: CameraPose) -> bool:
+    same_place = np.array_equal(one.world_from_camera, other.world_from_camera)
+    return same_place and np.array_equal(one.image_from_camera, other.image_from_camera)
 
 
 def _is_camera(camera: CameraPose) -> bool:

@@ -15,7 +15,7 @@ from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockR
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerBlock
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import UNUSED_FOLDERS, BaseFacts, has_part
+from renderlift.model.bases.facts import BaseFacts, has_part, weight_files
 from renderlift.model.offload import bring_in_groups
 
 GIGABYTE = 2.0**30  # as GPUs are sold
@@ -74,9 +74,8 @@ class Weights:
 
 def read_weights(folder: Path) -> Weights:
     """Sizes of the parts in a base's folder that are ever loaded."""
-    files = sorted(path for path in folder.glob("*/*.safetensors") if path.parent.name not in UNUSED_FOLDERS)
     sizes: dict[str, int] = {}
-    for path in files:
+    for path in weight_files(folder):
         sizes[path.parent.name] = sizes.get(path.parent.name, 0) + path.stat().st_size
     config_path = folder / "transformer" / "config.json"
     config: dict[str, Any] = json.loads(config_path.read_text()) if config_path.is_file() else {}

@@ -92,7 +92,8 @@ def load(
             strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used.
         seed: of the noise.
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
-        prompt, negative_prompt: for bases that have a text encoder; {scene} becomes what the id table names.
+        prompt, negative_prompt: for bases that have a text encoder, the negative one with guidance above 1;
+            {scene} becomes what the id table names.
         reference_strength: how closely the clip is followed, 0..1.
         control: for bases that read a control video: one of `renderlift.bridge.controls.CONTROLS`; for
             Cosmos also several, with weights: "edge=0.7,depth=0.3"; empty: as the adapter was trained, else edge.
@@ -124,8 +125,8 @@ def load(
     known, looks = asked.anchors(anchors, facts), asked.reference_images(reference_images, facts)
     if two_stages:
         check_stages(folder, facts)
-    if facts is EMBEDDED_FACTS and (prompt or negative_prompt):
-        raise SetupError(f"{facts.title} reads no words", fix="Leave the prompt out, or name another base.")
+    asked.words(prompt, negative_prompt, guidance, folder, facts)
+    asked.adapter_scale(adapter_scale, adapter, facts)
     if facts is COSMOS and window > facts.window:
         raise SetupError(f"{facts.title} paints {facts.window} frames at once", fix="Leave --window out.")
     # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.

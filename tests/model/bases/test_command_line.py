@@ -1,5 +1,7 @@
 """Every option of renderers, typed on a command line, with a large base behind it."""
 
+import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
 
 Shot = Callable[..., Clip]
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 
 
 @pytest.fixture
@@ -71,6 +74,36 @@ def test_what_is_typed_reaches_the_picture(
     )
     assert (plain.exit_code, changed.exit_code) == (0, 0), plain.output + changed.output
     assert not np.array_equal(pictures(tmp_path / "plain"), pictures(tmp_path / "changed"))
+
+
+@pytest.mark.parametrize("many", [(), ("--workers", 1), pytest.param(("--workers", 2), marks=needs_ray)])
+def test_what_is_loaded_is_said_before_it_is_where_that_may_take_minutes(
+    wan: Path, take: Clip, tmp_path: Path, many: tuple[object, ...]
+) -> None:
+    told = enhance(tmp_path, "out", "--base", wan, "--length", 9, "--preset", "tiny", *many)
+    assert told.exit_code == 1
+    assert told.stderr.count("Loading") == 1, "whatever the number of workers"
+    said, refused = told.stderr.index("Loading Wan 2.1 and 2.2"), told.stderr.index("there is no preset 'tiny'")
+    assert said < refused
+    assert f"from {wan} (less than 1 GB) ..." in told.stderr
+    told = enhance(tmp_path, "json", "--base", wan, "--json", "--preset", "tiny", *many)
+    loading = next(event for event in map(json.loads, told.stdout.splitlines()) if event["event"] == "loading")
+    assert loading["folder"] == str(wan)
+    weights = sum(path.stat().st_size for path in wan.glob("*/*.safetensors"))
+    assert loading["gigabytes"] == pytest.approx(weights / 2**30)
+    assert "Loading" not in enhance(tmp_path, "own", "--preset", "tiny", *many).stderr
+
+
+def test_a_service_says_what_it_loads_and_a_folder_without_a_base_is_told_before(wan: Path, tmp_path: Path) -> None:
+    def serve(base: Path) -> Result:
+        asked = ["serve", "--endpoint", "tcp://127.0.0.1:*", "--base", str(base), "--preset", "tiny"]
+        return CliRunner().invoke(cli.app, asked)
+
+    told = serve(wan).stderr
+    assert told.index("Listening at") < told.index("Loading Wan 2.1") < told.index("there is no preset 'tiny'")
+    told = serve(tmp_path).stderr
+    assert "no base at" in told
+    assert "Loading" not in told
 
 
 def test_what_a_base_cannot_take_is_said(cosmos: Path, take: Clip, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.controls import USUAL, controls_of, one_control
-from renderlift.model.bases.facts import BASES, COSMOS, BaseFacts
+from renderlift.model.bases.facts import BASES, COSMOS, EMBEDDED, BaseFacts, has_part
 from renderlift.model.bases.settings import Picture
 from renderlift.model.lora import read_facts
 
@@ -63,6 +63,44 @@ def reference_images(given: str | Sequence[Picture], facts: BaseFacts) -> tuple[
     _refuse_unless_taken("reference images", given, facts)
     assert not isinstance(given, str) or not given
     return tuple(given)  # type: ignore[arg-type]
+
+
+def words(prompt: str, negative_prompt: str, guidance: float, folder: Path, facts: BaseFacts) -> None:
+    """Refuse words that nobody would read, and guidance by none.
+
+    Args:
+        guidance: as asked for; 0 = the base's own.
+
+    Raises:
+        SetupError: the base knows no words, came without what reads them, or is not guided away from any.
+    """
+    if facts is EMBEDDED and (prompt or negative_prompt or guidance > 1):
+        raise SetupError(
+            f"{facts.title} reads no words", fix="Leave prompts and guidance out, or name another base."
+        )
+    if (prompt or negative_prompt or guidance > 1) and not has_part(folder, "text_encoder"):
+        raise SetupError(
+            f"the base in {folder} lacks its text encoder, so it reads no words",
+            fix="Bring its text_encoder and tokenizer there, or leave prompts and guidance out.",
+        )
+    if negative_prompt and (guidance or facts.guidance) <= 1:
+        raise SetupError(
+            f"nobody reads a negative prompt where there is no guidance, as here with {facts.title}",
+            fix="Add --guidance 3, which takes twice the time, or leave --negative-prompt out.",
+        )
+
+
+def adapter_scale(scale: float, adapter: str, facts: BaseFacts) -> None:
+    """Refuse the strength of an adapter that was forgotten; one that was left out by its name may have any.
+
+    Raises:
+        SetupError: there is none.
+    """
+    if scale != 1 and not adapter and facts is not EMBEDDED:
+        raise SetupError(
+            f"there is no adapter that could have the strength {scale:g}",
+            fix=f"Name one with --adapter{'' if facts.takes_adapters else ' on another base'}, or leave it out.",
+        )
 
 
 def _refuse_unless_taken(what: str, given: Sized, facts: BaseFacts) -> None:

@@ -214,6 +214,11 @@ def distilled_lora(folder: Path) -> Path | None:
     return next(iter(sorted(folder.glob("*distilled-lora*.safetensors"))), None)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights in a base's folder that are ever loaded."""
+    return sorted(path for path in folder.glob("*/*.safetensors") if path.parent.name not in UNUSED_FOLDERS)
+
+
 def has_part(folder: Path, name: str) -> bool:
     """Whether a pipeline's folder brings the part `name`."""
     return not _is_absent(_model_index(folder).get(name)) and (folder / name).is_dir()

@@ -6,6 +6,7 @@ import torch
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model import presets
+from renderlift.model.bases import asked
 from renderlift.model.bases.controls import controls_of
 from renderlift.model.bases.facts import WAN_VACE
 from renderlift.model.bases.opening import open_pipeline
@@ -40,6 +41,7 @@ def load(
             f"{facts.title} cannot carry pictures over a clip",
             fix="Name a folder of Wan VACE: WanVACEPipeline.save_pretrained writes one.",
         )
+    asked.words(prompt, "", guidance, folder, facts)
     place = pick_device(device)
     fitting = choose_preset(preset, facts, folder, place)
     precision: torch.dtype = pick_dtype(dtype, place)

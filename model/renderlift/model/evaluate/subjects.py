@@ -1,5 +1,6 @@
 """Who is compared: the render itself, renderers with their options, finished videos, and the truth."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import xxhash
 
 from renderlift.bridge.clip import Clip, Render, Video, identity
+from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import RecordingError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.evaluate.distance import Picture
@@ -20,6 +22,7 @@ LoadRenderer = Callable[[str, Mapping[str, Any]], Render]
 ReadVideo = Callable[[Path], Iterator[Picture]]
 
 RENDER, TRUTH = "render", "truth"
+_SEMICOLON = re.compile(r";(?=\s*(?:[\w-]+\s*=|$))")  # before another change, or the end; others belong to a value
 DROPPABLE = (Channel.ALBEDO, Channel.NORMAL, Channel.DEPTH, Channel.MATERIAL)
 
 
@@ -51,17 +54,20 @@ def also(text: str, main: Subject) -> Subject:
     """The main renderer with something changed, as `--also` says it.
 
     Args:
-        text: "steps=1", "render=my.module:load", "drop=depth+normal", or several such, separated by commas.
+        text: "steps=1", "render=my.module:load", "drop=depth+normal", or several such, separated by commas; by
+            semicolons where a value has commas: "prompt=a street, wet; steps=1". Weights of controls need none.
 
     Raises:
         SetupError: not of that form.
     """
     renderer, options, dropped = main.renderer, dict(main.options), main.dropped
-    for change in text.split(","):
+    for change in _changes(text):
         name, equals, value = (part.strip() for part in change.partition("="))
         if not (name and equals and value):
             raise SetupError(
-                f"--also {text!r}: {change!r} is not NAME=VALUE", fix="Write e.g. --also steps=1,lock=no"
+                f"--also {text!r}: {change!r} is not NAME=VALUE",
+                fix="Write e.g. --also steps=1,lock=no, with semicolons between where a value has commas: "
+                '--also "prompt=a street, wet;"',
             )
         if name == "render":
             renderer = value
@@ -71,6 +77,20 @@ def also(text: str, main: Subject) -> Subject:
         else:
             options[name] = _value(value)
     return Subject(text, renderer, options, dropped)
+
+
+def _changes(text: str) -> list[str]:
+    found = _SEMICOLON.split(text)
+    if len(found) > 1:
+        return found if found[-1].strip() else found[:-1]
+    changes: list[str] = []
+    for piece in text.split(","):
+        of_controls = bool(changes) and changes[-1].partition("=")[0].strip() == "control"
+        if of_controls and piece.partition("=")[0].strip() in CONTROLS:
+            changes[-1] += f",{piece}"
+        else:
+            changes.append(piece)
+    return changes
 
 
 def ablations(main: Subject) -> list[Subject]:

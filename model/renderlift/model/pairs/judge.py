@@ -12,7 +12,7 @@ import numpy as np
 
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.frame import Array, Channel
-from renderlift.model.evaluate.distance import sharpness
+from renderlift.model.evaluate.distance import detail, sharpness
 from renderlift.model.evaluate.edges import edge_f1, engine_edges, label_fit, picture_edges
 from renderlift.model.evaluate.motion import change, flicker
 from renderlift.model.evaluate.regions import flat_regions
@@ -21,6 +21,14 @@ from renderlift.model.pairs.trace import traces_to
 
 STEADY_LEVELS = 1.5  # of 255: below this, nobody sees whether a surface changes
 FEWEST_REGION_PX = 200
+FAINTEST_LEVELS = 0.5  # of 255: mean detail below is the rounding of a flat sky, of which no share can be taken
+# What a clip is not kept without, if it has the channels: a clip of which nothing is known has not passed.
+_NEEDED = {
+    "edges": "the render shows none that the engine knows",
+    "sharpness": "the render has no detail",
+    "warp": "no surface can be followed",
+}
+_WITH_EDGES = (Channel.INSTANCE_ID, Channel.DEPTH, Channel.ALBEDO)
 
 
 @dataclass(frozen=True)
@@ -56,16 +64,25 @@ _ABOVE = frozenset({"edges", "sharpness"})
 def judge(clip: Clip, video: Video, limits: Limits = Limits()) -> Verdict:
     """Measure a video (T, H, W, 3) of a clip and hold it against the limits.
 
-    What needs a channel that the clip lacks (flow, ids, albedo) is left out.
+    What needs a channel that the clip lacks (flow, ids, albedo) is left out. Frames that show nothing to measure,
+    as an empty sky, do not count; where all are so, that is a reason not to keep the clip.
     """
     frames = [{channel: array[t] for channel, array in clip.channels.items()} for t in range(len(clip))]
     measures = _in_each_frame(frames, video) | _between_frames(clip, frames, video) | _flat_colour(frames, video)
-    reasons: list[str] = []
+    missing = [name for name in _due(frames) if name not in measures and getattr(limits, name)]
+    reasons = [f"{name} not measured: {_NEEDED[name]}" for name in missing]
     for name, value in measures.items():
         limit = float(getattr(limits, name))
         if (value < limit) if name in _ABOVE else (value > limit):
             reasons.append(f"{name} {value:.2f} {'<' if name in _ABOVE else '>'} {limit:g}")
     return Verdict(measures, tuple(reasons))
+
+
+def _due(frames: Sequence[Mapping[Channel, Array]]) -> list[str]:
+    """What can be measured of a clip with these channels, if it shows anything."""
+    with_edges = any(channel in frames[0] for channel in _WITH_EDGES)
+    followed = len(frames) > 1 and all(Channel.FLOW in channels for channels in frames[1:])
+    return ["edges"] * with_edges + ["sharpness"] + ["warp"] * followed
 
 
 def measure_names() -> list[str]:
@@ -80,14 +97,16 @@ def _in_each_frame(frames: Sequence[Mapping[Channel, Array]], video: Video) -> d
     shifts: list[float] = []
     for channels, picture in zip(frames, video, strict=True):
         render, reference = channels[Channel.RGB], engine_edges(channels)
-        own = edge_f1(picture_edges(render), reference)
-        edges.append(edge_f1(picture_edges(picture), reference) / max(own, 0.05))
-        details.append(sharpness(picture, render))
+        own = edge_f1(picture_edges(render), reference) if reference.any() else 0.0
+        if own:
+            edges.append(edge_f1(picture_edges(picture), reference) / max(own, 0.05))
+        if np.abs(detail(render)).mean() >= FAINTEST_LEVELS:
+            details.append(sharpness(picture, render))
         fit = label_fit(picture, render, channels[Channel.INSTANCE_ID]) if Channel.INSTANCE_ID in channels else None
         if fit is not None:
             shifts.append(max(abs(fit.shift_x_px), abs(fit.shift_y_px)))
-    measures = {"edges": min(edges), "sharpness": min(details)}
-    return measures | ({"misplaced_px": max(shifts)} if shifts else {})
+    measures = {"edges": min(edges, default=None), "sharpness": min(details, default=None)}
+    return _measured(**measures, misplaced_px=max(shifts, default=None))
 
 
 def _between_frames(clip: Clip, frames: Sequence[Mapping[Channel, Array]], video: Video) -> dict[str, float]:
@@ -104,15 +123,25 @@ def _between_frames(clip: Clip, frames: Sequence[Mapping[Channel, Array]], video
     flickers: list[float] = []
     for t in steps:
         path = follow(frames[t - 1], frames[t])
+        if not path.seen.any():
+            continue
         own, theirs = change(renders[t - 1], renders[t], path), change(video[t - 1], video[t], path)
         warps.append(theirs.level / max(own.level, STEADY_LEVELS))
         flickers.append(flicker(theirs, own))
-    return measures | {"warp": max(warps), "flicker": max(flickers), "drift": _drift(clip, video)}
+    worst = {"warp": max(warps, default=None), "flicker": max(flickers, default=None)}
+    return measures | _measured(**worst, drift=_drift(clip, video))
 
 
-def _drift(clip: Clip, video: Video) -> float:
+def _measured(**values: float | None) -> dict[str, float]:
+    """Without those that no frame told."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _drift(clip: Clip, video: Video) -> float | None:
     """What small steps add up to: anchors that disagree are blended so gently that no step shows it."""
     path = traces_to(clip, 0)[-1]
+    if not path.seen.any():
+        return None
     render = clip.channels[Channel.RGB]
     own, theirs = (change(pictures[0], pictures[-1], path).level for pictures in (render, video))
     return theirs / max(own, STEADY_LEVELS)
