@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Video, continues
@@ -31,7 +30,6 @@ from renderlift.model.following import (
 
 MOST_KNOWN = 9.0  # frames that a picture shown before stands for, at most
 
-UNIT = np.float32(1 / 64)  # a frame's own weight: sums of a few hundred frames by 1 are more than float16 holds
 Sum = NDArray[np.float32]  # (H, W, 4): weighted differences of three colours, and the weight
 
 
@@ -71,13 +69,10 @@ def steadied(clip: Clip, video: Video, share: float, *, painted: NDArray[np.floa
     known = finished_before(clip)
     steady = np.concatenate([known, video[len(known) :]])
     rendered = _Rendered(clip, steady.copy(), frames_to_follow(clip))
-    # In float16, since those of all frames wait for the way back: to less than a quarter of a level in the picture.
-    # By torch, because numpy takes seven times as long for it.
-    sums = _carried(rendered, share, known=len(known), painted=painted)
-    earlier = [torch.from_numpy(total).half() for total in sums]
+    earlier = list(_carried(rendered, share, known=len(known), painted=painted))
     later: Sum | float = 0.0
     for t in reversed(range(len(known), len(clip))):
-        total = earlier.pop().float().numpy() + later
+        total = earlier.pop() + later
         engine = clip.channels[Channel.RGB][t]
         steady[t] = np.rint(engine + total[..., :3] / total[..., 3:]).clip(0, 255).astype(np.uint8)
         later = rendered.moved(rendered.difference(t) + later, share, t, t - 1) if t > len(known) else 0.0
@@ -97,9 +92,9 @@ class _Rendered:
         return contradicts_its_camera(self.clip)
 
     def difference(self, t: int) -> Sum:
-        """To the engine's picture, with a weight of one `UNIT`."""
-        own = np.full((self.clip.height, self.clip.width, 4), UNIT)
-        own[..., :3] = UNIT * (self.video[t].astype(np.float32) - self.clip.channels[Channel.RGB][t])
+        """To the engine's picture, with a weight of 1."""
+        own = np.ones((self.clip.height, self.clip.width, 4), np.float32)
+        own[..., :3] = self.video[t].astype(np.float32) - self.clip.channels[Channel.RGB][t]
         return own
 
     def moved(self, total: Sum, share: float, source: int, to: int) -> Sum | float:
@@ -133,7 +128,7 @@ def _carried(
     total = rendered.difference(start)
     if known:
         if painted is not None:
-            total[..., 3] = UNIT * painted  # what is left of a difference counts as much as is left of it
+            total[..., 3] = painted  # what is left of a difference counts as much as is left of it
         total *= np.float32(1 / max(1 - share, 1 / MOST_KNOWN))
     yield total
     for t in range(start + 1, len(rendered.video)):
