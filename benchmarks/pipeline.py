@@ -153,6 +153,22 @@ class StandIn:
         return clip.channels[Channel.RGB]
 
 
+@dataclass(frozen=True)
+class Begins:
+    """A stand-in that steadies what it shows: `StandIn` paints, the processor finishes."""
+
+    paint: StandIn
+
+    def __call__(self, clip: Clip) -> Video:
+        return self.begin(clip)(clip)
+
+    def begin(self, clip: Clip) -> Render:
+        from renderlift.model.steady import steadied
+
+        video = self.paint(clip)
+        return lambda clip: steadied(clip, video, 0.6)
+
+
 class StopWatch:
     """Seconds by stage, with the calls into the base timed where they are made."""
 
@@ -288,6 +304,21 @@ def print_stand_in(folder: Path, rounds: int, clip_count: int) -> None:
     print_pairs("A stand-in for a GPU, which waits as long as all the rest takes", pairs, frames)
 
 
+def print_begun(folder: Path, rounds: int, clip_count: int) -> None:
+    """In balance: painting takes as long as steadying, so that 2x would be perfect."""
+    recording, output = record(folder / "for_begun", clip_count), folder / "begun.mp4"
+    frames = frames_for(clip_count)
+    seconds_of(overlapped, StandIn(0), recording, output)  # warm up
+    pairs: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        paint = StandIn(seconds_of(overlapped, Begins(StandIn(0)), recording, output) / frames)
+        whole = Begins(paint)
+        spent = [seconds_of(overlapped, render, recording, output) for render in (whole.__call__, whole)]
+        pairs.append((spent[0], spent[1]))
+    title = "A stand-in that paints as long as all the rest takes, steadied before the next clip or meanwhile"
+    print_pairs(title, pairs, frames)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -303,6 +334,7 @@ def main() -> None:
             return
         if options.only in (None, "overlap", "stand-in"):
             print_stand_in(folder, options.rounds, 3 * options.clips)
+            print_begun(folder, options.rounds, 3 * options.clips)
         if options.only in (None, "overlap", "stages"):
             model = load_model(options.steps)
             print(model.name)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Video
-from renderlift.model.control import each_frame
+from renderlift.model.frame_by_frame import each_frame
 
 SMALL = (48, 27)  # width, height: colours, not detail, are compared
 MOST_GAIN = 1.35  # a correction beyond this is not drift, but another content

@@ -6,10 +6,7 @@ of 32 and frame counts k * ratio + 1.
 """
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,10 +16,10 @@ from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.frame import Channel
+from renderlift.model.frame_by_frame import each_frame
 
 SIZE_MULTIPLE = 32
 LOCK_CHANNELS = 12  # rgb 3, albedo 3, normal 3, nearness 1, roughness and metallic 2
-Value = TypeVar("Value", bound=np.generic)
 
 
 def working_size(height: int, width: int, pixels: int) -> tuple[int, int]:
@@ -59,25 +56,6 @@ def shrunk(fit: Fit, factor: int) -> Fit:
     """The same picture at 1 / `factor` of the size."""
     height, width = max(1, round(fit.height / factor)), max(1, round(fit.width / factor))
     return Fit(height, width, fit.padded_height // factor, fit.padded_width // factor)
-
-
-def each_frame(make: Callable[[int], NDArray[Value]], frames: int) -> NDArray[Value]:
-    """(T, ...): what `make` gives for each frame, made by as many threads as torch may use.
-
-    A frame at a time stays in the processor's cache, and numpy and OpenCV let go of the interpreter. In one thread
-    a base's references would take longer than a large GPU takes to paint them.
-    """
-    first = make(0)
-    made = np.empty((frames, *first.shape), first.dtype)
-    made[0] = first
-
-    def put(t: int) -> None:
-        made[t] = make(t)
-
-    with ThreadPoolExecutor(max(1, min(frames - 1, torch.get_num_threads()))) as pool:
-        for _ in pool.map(put, range(1, frames)):
-            pass  # raises what a thread raised
-    return made
 
 
 def laid_in(video: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:

@@ -34,11 +34,11 @@ class Trace:
         moved = cv2.remap(picture, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.float32)
 
-    def fetch_nearest(self, values: Array) -> Array:
-        """As `fetch`, of the pixels whose ids and depth were looked at."""
-        height, width = values.shape[:2]
-        rows, columns = np.rint(self.y).astype(int), np.rint(self.x).astype(int)
-        return values[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    def nearest(self) -> NDArray[np.intp]:
+        """(H * W): the places in the other frame, row by row, whose ids and depth were looked at."""
+        height, width = self.x.shape
+        rows, columns = np.rint(self.y).astype(np.intp), np.rint(self.x).astype(np.intp)
+        return (rows.clip(0, height - 1) * width + columns.clip(0, width - 1)).ravel()
 
 
 def frames_to_follow(clip: Clip) -> list[Channels]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from renderlift.bridge.clip import Video
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
-from renderlift.model.control import each_frame, nearness
+from renderlift.model.control import nearness
+from renderlift.model.frame_by_frame import each_frame
 
 # What an adapter may be shown, and the channels that each picture is made of. "photo" is for adapters that go
 # from a photo to a buffer: in training the truth, in use the picture that comes in. "geometry" is depth and

@@ -27,6 +27,7 @@ from renderlift.model.following import (
     inside_things,
     reproject,
 )
+from renderlift.model.frame_by_frame import made_ahead
 
 MOST_KNOWN = 9.0  # frames that a picture shown before stands for, at most
 
@@ -71,12 +72,34 @@ def steadied(clip: Clip, video: Video, share: float, *, painted: NDArray[np.floa
     rendered = _Rendered(clip, steady.copy(), frames_to_follow(clip))
     earlier = list(_carried(rendered, share, known=len(known), painted=painted))
     later: Sum | float = 0.0
-    for t in reversed(range(len(known), len(clip))):
+    fresh = range(len(known), len(clip))
+    ways = made_ahead(lambda t: rendered.way(t, t - 1), reversed(fresh[1:]))
+    for t in reversed(fresh):
         total = earlier.pop() + later
         engine = clip.channels[Channel.RGB][t]
         steady[t] = np.rint(engine + total[..., :3] / total[..., 3:]).clip(0, 255).astype(np.uint8)
-        later = rendered.moved(rendered.difference(t) + later, share, t, t - 1) if t > len(known) else 0.0
+        later = _moved(rendered.difference(t) + later, share, next(ways)) if t > fresh[0] else 0.0
     return steady
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Where what a frame passes on goes in its neighbour."""
+
+    trace: Trace
+    # Between two things the nearest one's, never their mean: light does not leak from one to the other.
+    borders: NDArray[np.intp]  # places of the neighbour there, row by row
+    nearest: NDArray[np.intp]  # and which of the frame's they show
+
+
+def _moved(total: Sum, share: float, way: _Way | None) -> Sum | float:
+    """What a frame passes on to its neighbour; 0 where there is no way to it."""
+    if way is None:
+        return 0.0
+    moved = way.trace.fetch(total)
+    moved.reshape(-1, 4)[way.borders] = total.reshape(-1, 4)[way.nearest]
+    moved *= np.asarray(share * way.trace.seen[..., None], np.float32)
+    return moved
 
 
 @dataclass(frozen=True)
@@ -97,15 +120,14 @@ class _Rendered:
         own[..., :3] = self.video[t].astype(np.float32) - self.clip.channels[Channel.RGB][t]
         return own
 
-    def moved(self, total: Sum, share: float, source: int, to: int) -> Sum | float:
-        """What a frame passes on to its neighbour; 0 where there is no way to it."""
+    def way(self, source: int, to: int) -> _Way | None:
+        """From a frame to its neighbour; None = nobody can tell."""
         trace = self._trace(source, to)
         if trace is None:
-            return 0.0
-        # Between two things the nearest one's, never their mean: light does not leak from one to the other.
-        inside = trace.fetch_nearest(inside_things(self.channels[source]))[..., None]
-        moved = np.where(inside, trace.fetch(total), trace.fetch_nearest(total))
-        return np.asarray(share * trace.seen[..., None], np.float32) * moved
+            return None
+        nearest = trace.nearest()
+        borders = np.flatnonzero(~inside_things(self.channels[source]).ravel()[nearest])
+        return _Way(trace, borders, nearest[borders])
 
     def _trace(self, source: int, to: int) -> Trace | None:
         """Where the points of frame `to` are in its neighbour `source`; None = nobody can tell."""
@@ -131,6 +153,7 @@ def _carried(
             total[..., 3] = painted  # what is left of a difference counts as much as is left of it
         total *= np.float32(1 / max(1 - share, 1 / MOST_KNOWN))
     yield total
-    for t in range(start + 1, len(rendered.video)):
-        total = rendered.difference(t) + rendered.moved(total, share, t - 1, t)
+    later = range(start + 1, len(rendered.video))
+    for t, way in zip(later, made_ahead(lambda t: rendered.way(t - 1, t), later), strict=True):
+        total = rendered.difference(t) + _moved(total, share, way)
         yield total

@@ -17,7 +17,8 @@ from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.settings import Picture
-from renderlift.model.control import each_frame, nearness, resize, resize_frame
+from renderlift.model.control import nearness, resize, resize_frame
+from renderlift.model.frame_by_frame import each_frame
 
 # What each is made from: of several channels, whatever is there.
 CHANNELS_OF = {
@@ -31,6 +32,7 @@ USUAL = "edge"  # where neither user nor adapter says which
 Differ = Callable[[Array, Array], NDArray[np.bool_]]
 DEPTH_STEP = 0.06  # of the nearer side's inverse depth: a bend that is an edge
 NEAREST_M = 1e-3  # an engine's near plane lies beyond
+COUNTED = 1 << 16  # ids
 NORMAL_STEP = 0.25  # 1 - cosine between neighbouring normals: about 41 degrees
 
 
@@ -178,7 +180,9 @@ def _along_both(differ: Differ, values: Array) -> NDArray[np.bool_]:
 
 def _coloured(ids: Array) -> Picture:
     """A colour for each id, the same in every frame: the golden angle around the hues, by the id's bits."""
-    unique, place = np.unique(ids[..., 0], return_inverse=True)
+    most = int(ids.max())
+    # Counted where they are few: finding out which there are takes longer than all else.
+    unique, place = (np.arange(most + 1), ids) if most < COUNTED else np.unique(ids, return_inverse=True)
     hue = (unique.astype(np.float64) * 0.618033988749895 % 1 * 180).astype(np.uint8)
     value = (255 - unique % 4 * 40).astype(np.uint8)
     hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1)[None]
