@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -184,15 +183,6 @@ def test_a_preview_by_the_embedded_base_paints_the_fresh_frame_and_goes_on(clip:
     alone = [load(steps=1, steady=0.0)(stack([frame])) for frame in clip.frames]
     assert warp_error(np.concatenate(film), clip.channels) < warp_error(np.concatenate(alone), clip.channels)
     assert np.array_equal(film[0], alone[0])
-
-
-def test_a_clip_that_was_begun_without_the_pictures_before_it_ends_as_if_it_had_known_them(clip: Clip) -> None:
-    render: Any = load(steps=1)
-    later = stack(clip.frames[2:], shared=2)
-    before = Before(np.clip(clip.channels[Channel.RGB][2:4].astype(int) + 20, 0, 255).astype(np.uint8))
-    known = replace(later, before=before)
-    assert np.array_equal(render.begin(later)(known), render(known))
-    assert not np.array_equal(render.begin(later)(later), render(known))
 
 
 def test_a_share_that_is_none_is_refused_before_anything_is_loaded() -> None:

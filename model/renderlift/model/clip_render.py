@@ -28,6 +28,7 @@ def clip_render(
     regions: Regions,
     steady: float,
     if_it_can: bool,
+    begins: bool,
     remedies: Sequence[str],
 ) -> Render:
     """A render of clips of any length.
@@ -37,6 +38,7 @@ def clip_render(
         packed_frames: that make one latent of a video, after its first frame.
         steady: as in `steady.steadied`; 0 = not at all.
         if_it_can: leave a clip that tells of no surfaces unsteadied, rather than refuse it.
+        begins: offer to paint a clip while the one before is steadied, where the base allows it.
         remedies: those in force, see `renderlift.bridge.remedied`; it may grow.
     """
     overlap = min(facts.overlap, window // 2)
@@ -79,8 +81,9 @@ def clip_render(
     if facts.takes_before:
         told["preview_size"] = 1 + packed_frames, 1
     else:
-        told["begin"] = begin  # which looks at no picture of the clip before
         told |= {"preview_size": (2, 1)} if steady else {}
+        # It looks at no picture of the clip before. On the CPU, painting and the rest would be in each other's way.
+        told |= {"begin": begin} if begins else {}
     for name, value in told.items():
         setattr(whole, name, value)
     return whole

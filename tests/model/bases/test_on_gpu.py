@@ -15,6 +15,9 @@ from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerB
 from diffusers.models.transformers.transformer_wan import WanTransformerBlock
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.enhance import enhance
+from renderlift.bridge.films import read_png
+from renderlift.bridge.record import Recorder
 from renderlift.model import lora, presets
 from renderlift.model.pairs.scene_folder import write_scene
 from renderlift.model.render import load, load_base
@@ -203,3 +206,16 @@ def test_the_shipped_model_paints_the_same_there(shot: Shot) -> None:
     clip = shot(9, 128, 224)
     here, there = (load(device=device, dtype="float32", steps=2)(clip).astype(int) for device in ("cpu", "cuda"))
     assert np.abs(here - there).mean() < 1
+
+
+def test_clips_that_are_painted_while_others_are_steadied_make_the_same_film(shot: Shot, tmp_path: Path) -> None:
+    render: Any = load(device="cuda", dtype="float32", steps=1)
+    assert render.begin
+    with Recorder(tmp_path / "take") as recorder:
+        for frame in shot(30, 64, 112).frames:
+            recorder.write(frame)
+    enhance(tmp_path / "take", tmp_path / "meanwhile", render, length=9, overlap=2)
+    enhance(tmp_path / "take", tmp_path / "in_turn", render.__call__, length=9, overlap=2)
+    films = [sorted((tmp_path / name).glob("*.png")) for name in ("meanwhile", "in_turn")]
+    assert [len(film) for film in films] == [30, 30]
+    assert all(np.array_equal(read_png(one), read_png(other)) for one, other in zip(*films, strict=True))
