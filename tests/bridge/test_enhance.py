@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -104,7 +105,6 @@ class Begins:
             before = clip.before.pictures[0, 0, 0, 0] if clip.before else 0
             return np.full_like(identity(clip), before + 1)
 
-        end.remedies = tuple(self.remedies)
         return end
 
 
@@ -120,6 +120,22 @@ def test_what_fails_as_a_clip_is_begun_costs_none_of_those_before_it(tmp_path, r
     with pytest.raises(RenderError, match="frames 9 to 13 of test/s/main failed: MemoryError: no memory left"):
         enhance(recording, tmp_path / "out", Begins(fails_at=[9]), **CUT)
     assert enhance(recording, tmp_path / "out", Begins(), **CUT).reused_frames == 9
+
+
+def test_nothing_is_painted_any_more_once_a_failure_is_told(tmp_path, recorded):
+    at_work = []
+
+    class Slow(Begins):
+        def begin(self, clip):
+            at_work.append(clip)
+            time.sleep(0.2)
+            at_work.pop()
+            return super().begin(clip)
+
+    with pytest.raises(RenderError):
+        enhance(recorded(range(30)), tmp_path / "out", Slow(fails_at=[0]), **CUT)
+    assert not at_work
+    assert not [thread for thread in threading.enumerate() if thread.name == "renderlift-ahead"]
 
 
 def test_a_remedy_is_told_of_the_clips_that_were_begun_with_it(tmp_path, recorded):

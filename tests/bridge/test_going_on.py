@@ -37,7 +37,9 @@ class Counting:
         return np.full_like(clip.channels[Channel.RGB], len(self.told))
 
     def look(self, clip: Clip, video: Video) -> tuple[float, ...] | None:
-        """Of the second clip on."""
+        """Of the second clip on, for good."""
+        if clip.before and clip.before.look:
+            return clip.before.look
         number = float(video.flat[0])
         return None if number < 2 else (number,)
 

@@ -188,6 +188,12 @@ def test_changes_are_read_as_the_options_are_that_they_change(here: Path) -> Non
     }
 
 
+def test_a_change_that_a_comma_was_to_end_is_named_before_anything_is_rendered(here: Path) -> None:
+    told = run_app(cli.app, "evaluate", "take1", "--render", "telling_look:load", "--also", "steps=1,lock=no;")
+    assert told.exit_code == 1
+    assert "--steps cannot be '1,lock=no'" in told.stderr
+
+
 def test_an_option_that_a_renderer_does_not_know_is_named_as_it_was_typed(here: Path) -> None:
     told = run_app(cli.app, "enhance", "take1", "-o", "out.mp4", "--render", "identity", "--strength", "0.5")
     assert told.exit_code == 1

@@ -48,11 +48,14 @@ def test_a_clip_that_was_begun_without_the_pictures_before_it_ends_as_if_it_had_
     end = render.begin(later)
     assert np.array_equal(end(known), render(known))
     assert not np.array_equal(end(later), render(known))
-    assert end.remedies == ("tiles",)
 
 
 def test_a_base_that_goes_on_from_the_pictures_before_it_cannot_begin_without_them() -> None:
     assert not hasattr(rendering(LTX2), "begin")
+
+
+def test_windows_that_are_held_to_the_colours_before_them_cannot_either() -> None:
+    assert not hasattr(rendering(replace(EMBEDDED, window=9)), "begin")
 
 
 def test_a_clip_is_not_begun_where_painting_and_the_rest_share_the_processor() -> None:

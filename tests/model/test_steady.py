@@ -138,6 +138,7 @@ def test_a_camera_that_stands_still_while_all_moves_is_not_believed_over_missing
     assert not over_a_gap(3 * everywhere), "an engine that does not know where its camera is"
     assert over_a_gap(3 * left_third), "something passes a camera that stands still"
     assert over_a_gap(np.full_like(everywhere, np.nan)), "nobody knows better"
+    assert over_a_gap(np.where(left_third > 0, 3, np.nan).astype(np.float32)), "it passes before an empty sky"
 
 
 def test_a_zoom_moves_all_without_the_camera_and_is_believed(clip: Clip) -> None:

@@ -20,7 +20,7 @@ class Before:
     """What was rendered of this run so far, for a renderer that goes on from it."""
 
     pictures: Video  # (shared, H, W, 3), of the frames that the clip shares with the one before
-    look: Look | None = None  # of the run's first clip that had one; see `look_of`
+    look: Look | None = None  # what the run is held to; see `look_of`
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,10 @@ def preview_size(render: Render, length: int | None) -> tuple[int, int]:
 
 
 def look_of(render: Render, clip: Clip, video: Video) -> Look | None:
-    """What later clips of the run are held to, as the renderer says by its attribute `look`; None: nothing yet."""
+    """What later clips of the run are held to, as the renderer says by its attribute `look`; None: nothing yet.
+
+    It is asked after every clip, and reads in `Clip.before` what this one was held to.
+    """
     tell: Callable[[Clip, Video], Look | None] | None = getattr(render, "look", None)
     return tell(clip, video) if tell else None
 
@@ -95,7 +98,8 @@ def begun(render: Render, clip: Clip) -> Render | None:
     """Do the part of rendering a clip that needs nothing of the clips before; gives what does the rest.
 
     So the next clip can be painted while this one is finished. A renderer offers it by its attribute `begin`, with
-    `render(clip)` equal to `begin(clip)(clip)`. None: this one does not. What fails, the rest raises.
+    `render(clip)` equal to `begin(clip)(clip)`. None: this one does not. What fails, the rest raises. Whatever
+    remedies it takes (`remedied.remedies_of`) are in force by then.
     """
     begin: Callable[[Clip], Render] | None = getattr(render, "begin", None)
     if begin is None:

@@ -213,11 +213,13 @@ def _go_on(
     frames = read_frames(order.recording, session=stream.session, camera=stream.camera, start=start, stop=span[1])
     ours = (frame for frame in frames if frame.engine == stream.engine)
     # Frames are read, clips cut, begun, ended, and pictures written side by side, each in its own thread.
-    cut = _going_on(ahead(_cut(ours, order), 1), shared=len(tail))
     told(ledger.frames)
     look = ledger.look if len(tail) else None
-    begun = ahead(_begun(cut, render, parts), 1)
-    with closing(ahead(_videos(begun, render, (tail, look), order.overlap), 1)) as videos:
+    with (
+        closing(ahead(_cut(ours, order), 1)) as cut,
+        closing(ahead(_started(_going_on(cut, shared=len(tail)), render, parts), 1)) as started,
+        closing(ahead(_videos(started, render, (tail, look), order.overlap), 1)) as videos,
+    ):
         for clip, video, remedies, look in videos:
             pictures, tail = join_clip(tail, clip, video, overlap=order.overlap)
             parts.write_part(ledger.clips, clip.frames, pictures)
@@ -236,22 +238,33 @@ def _cut(frames: Iterator[Frame], order: Order) -> Iterator[Clip]:
     return clips(ahead(frames, order.length), length=order.length, overlap=order.overlap)
 
 
-def _begun(cut: Iterable[Clip], render: Render, parts: Parts) -> Iterator[tuple[Clip, Render]]:
-    """Each clip, and what renders it or the rest of it."""
+@dataclass(frozen=True)
+class _Started:
+    """A clip, and what renders it, or the rest of it."""
+
+    clip: Clip
+    end: Render
+    remedies: tuple[str, ...] | None  # that were in force as it was painted; None = it is still to be painted
+
+
+def _started(cut: Iterable[Clip], render: Render, parts: Parts) -> Iterator[_Started]:
     for clip in cut:
         parts.refuse_other_size(clip)
-        yield clip, begun(render, clip) or render
+        end = begun(render, clip)
+        yield _Started(clip, end or render, remedies_of(render) if end else None)
 
 
 def _videos(
-    begun: Iterable[tuple[Clip, Render]], render: Render, before: tuple[Video, Look | None], overlap: int
+    started: Iterable[_Started], render: Render, before: tuple[Video, Look | None], overlap: int
 ) -> Iterator[tuple[Clip, Video, tuple[str, ...], Look | None]]:
     """Each clip, what was rendered of it, the remedies that were in force, and the look of its run."""
     tail, look = before
-    for clip, end in begun:
-        video = rendered(end, replace(clip, before=Before(tail, look) if clip.shared else None))
-        remedies = remedies_of(end)  # before the next clip may need one
-        look = (look if clip.shared else None) or look_of(render, clip, video)
+    for one in started:
+        clip = replace(one.clip, before=Before(tail, look) if one.clip.shared else None)
+        video = rendered(one.end, clip)
+        # Before the next clip may need one.
+        remedies = remedies_of(render) if one.remedies is None else one.remedies
+        look = look_of(render, clip, video)
         _, tail = join_clip(tail if clip.shared else None, clip, video, overlap=overlap)
         yield clip, video, remedies, look
 

@@ -47,9 +47,10 @@ class GoingOn:
         """
         run = self._runs.pop(clip.stream, None)
         before = _before(run, clip)
-        video = rendered(end or self._render, replace(clip, before=before))
+        clip = replace(clip, before=before)
+        video = rendered(end or self._render, clip)
         if not clip.last and self._overlap:
-            look = (run.look if run and clip.shared else None) or look_of(self._render, clip, video)
+            look = look_of(self._render, clip, video)
             self._runs[clip.stream] = _Run(look, self._finished(before, video)[-self._overlap :].copy())
         return video
 

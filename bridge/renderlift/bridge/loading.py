@@ -47,5 +47,9 @@ def tell_base(spec: str, options: Mapping[str, Any], events: Events) -> None:
     gigabytes = sum(path.stat().st_size for path in weight_files(folder)) / GB
     size = f"{gigabytes:.0f} GB" if gigabytes >= 1 else "less than 1 GB"
     events.tell(
-        "loading", f"Loading {title}, from {folder} ({size}) ...", base=title, folder=folder, gigabytes=gigabytes
+        "loading_base",
+        f"Loading {title}, from {folder} ({size}) ...",
+        base=title,
+        folder=folder,
+        gigabytes=gigabytes,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from renderlift.bridge.controls import CONTROLS
+from renderlift.bridge.errors import SetupError
 
 OWN, LARGE = "Renderer", "Large bases (docs/bases.md)"
 PLACE = "renderer"  # the parameter of a command that the options stand in for
@@ -117,12 +118,23 @@ def as_words(options: RendererOptions) -> list[str]:
 
 
 def read_as_typed(options: RendererOptions) -> RendererOptions:
-    """Arguments of which some are still as they were typed: a size, or things to keep with commas between."""
+    """Arguments of which some are still as they were typed: a size, or things to keep with commas between.
+
+    Raises:
+        SetupError: words where a number belongs, as after a comma that was meant to separate.
+    """
     read = dict(options)
     if isinstance(kept := read.get("keep"), str):
         read["keep"] = dict(_kept_share(text.strip()) for text in kept.split(","))
     if isinstance(size := read.get("working_pixels"), str):
         read["working_pixels"] = _area(size)
+    for option in OPTIONS:
+        kind, value = option.annotation, read.get(option.name)
+        if kind in (int | None, float | None, bool | None) and isinstance(value, str):
+            raise SetupError(
+                f"{option_word(option.name)} cannot be {value!r}",
+                fix=f"Give it {'yes or no' if kind == bool | None else 'a number'}.",
+            )
     return read
 
 

@@ -11,6 +11,7 @@ come, and rendered as fast as the renderer can, which never holds up the recordi
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -250,10 +251,11 @@ class _Works:
         length, overlap = self._service.length, self._service.overlap
         sink = cross_fade(self._finish, overlap=overlap)
         cut = clips(self._backlog.frames(), length=length, overlap=overlap)
-        begun = ahead(((clip, self._begun(clip)) for clip in cut), 1)
-        lifted = ((clip, self._lift(clip, self._render_capture, end)) for clip, end in begun)
-        for clip, video in ahead(lifted, 1):
-            sink(clip, video)
+        with closing(ahead(((clip, self._started(clip)) for clip in cut), 1)) as started:
+            lifted = ((clip, self._lift(clip, self._render_capture, end)) for clip, end in started)
+            with closing(ahead(lifted, 1)) as videos:
+                for clip, video in videos:
+                    sink(clip, video)
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Run one of them; what ends it ends the service."""
@@ -302,7 +304,7 @@ class _Works:
         with self._device:
             return self._render(clip)
 
-    def _begun(self, clip: Clip) -> Render:
+    def _started(self, clip: Clip) -> Render:
         """What does the rest of a clip; where it could be begun, without the device."""
         with self._device:
             return begun(self._render, clip) or self._on_device

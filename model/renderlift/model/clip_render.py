@@ -4,11 +4,10 @@ It comes with what the bridge asks a renderer for (CONTRIBUTING.md, "Extending")
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 import numpy as np
 
-from renderlift.bridge.clip import Clip, Render, Video, stack
+from renderlift.bridge.clip import Clip, Look, Render, Video, stack
 from renderlift.bridge.frame import Channel
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.settings import Picture
@@ -65,15 +64,17 @@ def clip_render(
             done = steadied(clip, video, steady, painted=painted)
             return done if masks is None else kept(clip, done, masks, first=len(known))
 
-        cast(Any, end).remedies = tuple(remedies)
         return end
 
     def whole(clip: Clip) -> Video:
         return begin(clip)(clip)
 
-    def look(clip: Clip, video: Video) -> tuple[float, ...] | None:
+    def look(clip: Clip, video: Video) -> Look | None:
+        held_to = clip.before.look if clip.before else None
+        if held_to and not any(frame.index in anchors for frame in clip.frames):
+            return held_to
         found = look_of(clip.channels[Channel.RGB], video, kept=regions(clip))
-        return (*found.gain.tolist(), *found.offset.tolist()) if found else None
+        return (*found.gain.tolist(), *found.offset.tolist()) if found else held_to
 
     told: dict[str, object] = {"remedies": remedies, "anchors": frozenset(anchors)}
     if window:
@@ -82,8 +83,8 @@ def clip_render(
         told["preview_size"] = 1 + packed_frames, 1
     else:
         told |= {"preview_size": (2, 1)} if steady else {}
-        # It looks at no picture of the clip before. On the CPU, painting and the rest would be in each other's way.
-        told |= {"begin": begin} if begins else {}
+        if begins and not window:  # windows are held to the colours that the clips before had
+            told["begin"] = begin
     for name, value in told.items():
         setattr(whole, name, value)
     return whole

@@ -53,6 +53,8 @@ def look_of(engine: Video, picture: Video, *, kept: NDArray[np.float32] | None =
     for _ in range(REFITS):
         off = np.abs(p - look.gain * e - look.offset).max(axis=1)
         agree = off <= max(np.quantile(off, AGREEING), LEVEL)
+        if (e[agree].std(0) < e.std(0) / 2).any():
+            break  # what agrees is one flat colour, a sky: no slope can be told from it
         look = _fitted(e[agree], p[agree])
     return look
 

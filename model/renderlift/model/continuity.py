@@ -52,8 +52,11 @@ def continuous(
             known = _known(part, tail if takes_before else None, anchors)
             engine, left = part.channels[Channel.RGB], kept(part)
             video = render(part, known)
-            video = video if look is None else held_to(look, engine, video, kept=left)
-            look = look or look_of(engine, video, kept=left) if window else None
+            # An anchor says what colours are to be from there on: it is not bent to those before it.
+            is_anchored = any(frame.index in anchors for frame in part.frames)
+            video = video if look is None or is_anchored else held_to(look, engine, video, kept=left)
+            if window and (look is None or is_anchored):
+                look = look_of(engine, video, kept=left) or look
             # The caller fades the first window with the clip before; and nothing comes after the last.
             joined = replace(part, shared=0) if part.frames[0] is clip.frames[0] else part
             pictures, tail = join_clip(tail, joined, video, overlap=overlap)

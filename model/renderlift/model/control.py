@@ -107,7 +107,10 @@ def reference_pixels(video: NDArray[np.uint8], height: int, width: int, frames: 
 
 
 def to_pixels(video: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
-    """(T, H, W, 3) uint8 to (T, 3, H, W) float 0..1 on `device`, to which a quarter as much travels so."""
+    """(T, H, W, 3) uint8 to (T, 3, H, W) float 0..1 on `device`, to which a quarter as much travels so.
+
+    Where weights wait in main memory for want of room, so should these: pipelines bring in one at a time.
+    """
     return torch.from_numpy(np.ascontiguousarray(video)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
@@ -117,10 +120,10 @@ def to_video(pixels: Tensor) -> Video:
     A frame at a time: a long clip in float32 is larger than all that it was painted with.
     """
     frames, _, height, width = pixels.shape
-    video = torch.empty((frames, height, width, 3), dtype=torch.uint8, device=pixels.device)
+    video = torch.empty((frames, height, width, 3), dtype=torch.uint8)
     for frame, made in zip(pixels.detach(), video, strict=True):
-        made.copy_(frame.float().clamp(0, 1).mul(255).round().permute(1, 2, 0))
-    return video.cpu().numpy()
+        made.copy_(frame.float().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0))
+    return video.numpy()
 
 
 def lock_buffers(clip: Clip) -> Tensor:

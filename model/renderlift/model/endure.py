@@ -54,19 +54,21 @@ class Enduring:
         """
         while True:
             painted = self._attempt(clip, known)
-            if isinstance(painted, Exception):
-                self._remedy(clip, self._for_memory, _out_of_memory(clip), painted)
-            elif torch.isfinite(painted).all():
+            if isinstance(painted, Tensor):
                 return painted
-            else:
+            if painted is None:
                 self._remedy(clip, self._for_nan, _not_finite(clip), None)
+            else:
+                self._remedy(clip, self._for_memory, _out_of_memory(clip), painted)
 
-    def _attempt(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception:
-        """The picture, or what told that memory ran out."""
+    def _attempt(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception | None:
+        """The picture, what told that memory ran out, or None: it is not finite."""
         try:
             # Not inference_mode: tensors born in it can be neither moved in int8 nor handed to offload's hooks.
             with torch.no_grad():
-                return self._paint(clip, known)
+                painted = self._paint(clip, known)
+                # Frame by frame: of a whole clip, even that takes memory.
+                return painted if all(torch.isfinite(frame).all() for frame in painted) else None
         except (RuntimeError, MemoryError) as problem:
             if not _is_out_of_memory(problem):
                 raise

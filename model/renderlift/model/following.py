@@ -157,8 +157,7 @@ def contradicts_its_camera(clip: Clip) -> bool:
         return False
     for flow in clip.channels[Channel.FLOW][1:]:  # the first frame's is of a camera that is not in the clip
         way_px = np.hypot(flow[..., 0], flow[..., 1])
-        known = np.isfinite(way_px)
-        if known.any() and np.median(way_px[known]) > STILL_PX:
+        if np.count_nonzero(way_px > STILL_PX) > way_px.size / 2:  # what is not known has not moved
             return True
     return False
 
@@ -196,7 +195,7 @@ def _is_same(one: list[Array], other: list[Array]) -> Mask:
     """Whether what is known of pixels is one object at one depth."""
     same = np.ones(1, np.bool_)
     for a, b in zip(one, other, strict=True):
-        if a.dtype.kind == "u":
+        if a.dtype.kind == "u":  # ids, not metres
             same = same & (a == b)
             continue
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+MOST_AHEAD = 4  # what is made may be large: following a frame of 1920x1080 takes 400 MB
 Value = TypeVar("Value", bound=np.generic)
 Place = TypeVar("Place")
 Made = TypeVar("Made")
 
 
 def each_frame(make: Callable[[int], NDArray[Value]], frames: int) -> NDArray[Value]:
-    """(T, ...): what `make` gives for each frame, made by as many threads as torch may use."""
+    """(T, ...): what `make` gives for each of at least one frame, made by as many threads as torch may use."""
     first = make(0)
     made = np.empty((frames, *first.shape), first.dtype)
     made[0] = first
@@ -34,8 +35,8 @@ def each_frame(make: Callable[[int], NDArray[Value]], frames: int) -> NDArray[Va
 
 
 def made_ahead(make: Callable[[Place], Made], places: Iterable[Place]) -> Iterator[Made]:
-    """What `make` gives for each place, in order, as many ahead of its use as torch may use threads."""
-    threads = torch.get_num_threads()
+    """What `make` gives for each place, in order, made by a few threads ahead of its use."""
+    threads = min(torch.get_num_threads(), MOST_AHEAD)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Made]] = deque()
         for place in places:

@@ -188,7 +188,7 @@ def load(
         regions=Regions(keep or {}),
         steady=(EMBEDDED_STEADY if soft else 0.0) if steady is None else steady,
         if_it_can=steady is None,
-        begins=place.type != "cpu",
+        begins=place.type != "cpu",  # where painting and the rest would be in each other's way
         remedies=enduring.remedies,
     )
     if facts is not EMBEDDED_FACTS:  # which is done before a step is worth a word

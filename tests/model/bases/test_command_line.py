@@ -87,7 +87,8 @@ def test_what_is_loaded_is_said_before_it_is_where_that_may_take_minutes(
     assert said < refused
     assert f"from {wan} (less than 1 GB) ..." in told.stderr
     told = enhance(tmp_path, "json", "--base", wan, "--json", "--preset", "tiny", *many)
-    loading = next(event for event in map(json.loads, told.stdout.splitlines()) if event["event"] == "loading")
+    events = map(json.loads, told.stdout.splitlines())
+    loading = next(event for event in events if event["event"] == "loading_base")
     assert loading["folder"] == str(wan)
     weights = sum(path.stat().st_size for path in wan.glob("*/*.safetensors"))
     assert loading["gigabytes"] == pytest.approx(weights / 2**30)

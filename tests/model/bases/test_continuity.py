@@ -172,6 +172,37 @@ def test_anchors_reach_the_window_that_shows_their_frame(shot: Shot) -> None:
     assert [known for _, known in base.seen] == [(0,), (4,)]
 
 
+def test_anchors_in_a_later_window_come_back_as_they_are_and_those_after_them_keep_to_their_colours(
+    shot: Shot,
+) -> None:
+    """A base that returns what it is shown and is a little brighter in each window."""
+    picture = (shot(48).channels[Channel.RGB][30] * 0.7 + 60).astype(np.uint8)
+    calls = [0]
+
+    def brighter(part: Clip, known: Mapping[int, np.ndarray]) -> Video:
+        calls[0] += 1
+        painted = (part.channels[Channel.RGB] * 0.7 + (60 if calls[0] > 2 else 20) + 3 * calls[0]).astype(np.uint8)
+        for t, shown in known.items():
+            painted[t] = shown
+        return painted
+
+    render = continuous(brighter, window=15, overlap=3, takes_before=False, anchors={30: picture})
+    video = render(shot(48))
+    assert np.array_equal(video[30], picture)
+    look = look_of(shot(48).channels[Channel.RGB][27:36], video[27:36])
+    later = look_of(shot(48).channels[Channel.RGB][39:], video[39:])
+    assert look and later and np.abs(255 * (look.offset - later.offset)).max() < 6
+
+
+def test_a_flat_sky_that_agrees_with_itself_does_not_become_the_look_of_everything(shot: Shot) -> None:
+    engine = shot(9, 120, 160).channels[Channel.RGB].copy()
+    engine[:, :90] = (120, 150, 200)
+    noise = np.random.default_rng(0).normal(0, 4, engine.shape)
+    for painted in (engine * 0.9 + 8, engine * 0.9 + 8 + noise):
+        look = look_of(engine, np.rint(painted).clip(0, 255).astype(np.uint8))
+        assert look and np.abs(look.gain - 0.9).max() < 0.05
+
+
 def test_a_thing_that_is_painted_otherwise_and_passes_by_does_not_bend_the_colours_of_all_else(shot: Shot) -> None:
     clip = shot(60)
     engine = clip.channels[Channel.RGB].copy()

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -148,7 +149,7 @@ def test_a_clip_in_which_nothing_can_be_measured_is_rejected_for_that(sliding: M
         "warp not measured",
     ]
     assert set(verdict.measures) == {"colour_jump"}
-    unasked = judge(clip, clip.channels[Channel.RGB], Limits(edges=0, sharpness=0, warp=0))
+    unasked = judge(clip, clip.channels[Channel.RGB], Limits(edges=0, sharpness=0, warp=math.inf))
     assert unasked.keep, unasked.reasons
 
 

@@ -96,7 +96,7 @@ def painter(
             nets.weights, nets.further = weights, [_encoded(pipeline, shown(name)) for name in others]
         with _going_on(pipeline, known, fit):
             painted = cast(Any, pipeline)(
-                controls=control.to_pixels(shown(first), pipeline._execution_device),
+                controls=control.to_pixels(shown(first), cast(Any, pipeline.vae).device),
                 controls_conditioning_scale=settings.reference_strength * (1.0 if others else weights[0]),
                 **_prompt(pipeline, encoder, settings, clip),
                 height=fit.padded_height,

@@ -98,7 +98,7 @@ def _first_stage(
     references = [
         LTX2ReferenceCondition(
             frames=control.to_pixels(
-                control.lengthened(control.laid_in(video, small), frames), pipeline._execution_device
+                control.lengthened(control.laid_in(video, small), frames), cast(Any, pipeline.vae).device
             ),
             strength=settings.reference_strength,
         )

@@ -47,8 +47,8 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
         painted = cast(Any, pipeline)(
             prompt_embeds=words,
             negative_prompt_embeds=opposite,
-            video=control.to_pixels(video, pipeline._execution_device)[None],
-            mask=control.to_pixels(mask, pipeline._execution_device)[None],
+            video=control.to_pixels(video, cast(Any, pipeline.vae).device)[None],
+            mask=control.to_pixels(mask, cast(Any, pipeline.vae).device)[None],
             reference_images=shown,
             conditioning_scale=weight * settings.reference_strength,
             height=fit.padded_height,

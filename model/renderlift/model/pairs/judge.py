@@ -4,6 +4,7 @@ Everything is read beside the render: a photo may have other light, but its edge
 colours cannot be much worse than what the engine shows.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -69,13 +70,19 @@ def judge(clip: Clip, video: Video, limits: Limits = Limits()) -> Verdict:
     """
     frames = [{channel: array[t] for channel, array in clip.channels.items()} for t in range(len(clip))]
     measures = _in_each_frame(frames, video) | _between_frames(clip, frames, video) | _flat_colour(frames, video)
-    missing = [name for name in _due(frames) if name not in measures and getattr(limits, name)]
+    missing = [name for name in _due(frames) if name not in measures and _is_asked(limits, name)]
     reasons = [f"{name} not measured: {_NEEDED[name]}" for name in missing]
     for name, value in measures.items():
         limit = float(getattr(limits, name))
         if (value < limit) if name in _ABOVE else (value > limit):
             reasons.append(f"{name} {value:.2f} {'<' if name in _ABOVE else '>'} {limit:g}")
     return Verdict(measures, tuple(reasons))
+
+
+def _is_asked(limits: Limits, name: str) -> bool:
+    """Whether a measure could fail its limit at all."""
+    limit = float(getattr(limits, name))
+    return limit > 0 if name in _ABOVE else limit < math.inf
 
 
 def _due(frames: Sequence[Mapping[Channel, Array]]) -> list[str]:
