@@ -7,11 +7,12 @@ carried or faded over it.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.bridge.clip import Clip, Render, Video, clips
+from renderlift.bridge.clip import Clip, Render, Video, clips, continues
 from renderlift.bridge.frame import Channel
 from renderlift.bridge.join import join_clip
 from renderlift.model.bases.settings import Picture
@@ -70,6 +71,11 @@ def windows(clip: Clip, window: int, overlap: int) -> Iterator[Clip]:
     """A clip cut into windows, and at cuts. The first one shares with the clip before what `clip` does."""
     if not window:
         yield clip
+        return
+    if len(clip) <= window and all(
+        continues(one, next_one, over_gaps=True) for one, next_one in pairwise(clip.frames)
+    ):
+        yield replace(clip, last=True)  # as it is: to stack its frames anew would copy all of it
         return
     # A preview's clip lacks the frames that its renderer had no time for; others were cut at every gap already.
     for number, part in enumerate(clips(clip.frames, length=window, overlap=overlap, over_gaps=True)):

@@ -124,6 +124,13 @@ def test_a_base_that_cannot_go_on_from_pictures_still_keeps_its_colours(shot: Sh
     assert abs(reds - 9).max() < 3  # as the first window was, not 45 at the end
 
 
+def test_a_clip_that_is_one_window_is_taken_as_it_is(shot: Shot) -> None:
+    clip = replace(shot(9), shared=3)
+    (window,) = windows(clip, 9, 3)
+    assert window.channels is clip.channels
+    assert (window.shared, window.last) == (3, True)
+
+
 def test_a_base_without_windows_is_left_as_it_paints(shot: Shot) -> None:
     """The embedded base: it paints every clip from the same noise, so its colours hold by themselves."""
     clip = replace(shot(9), shared=3)
