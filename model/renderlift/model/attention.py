@@ -38,4 +38,4 @@ def _set_kernel(module: nn.Module, kernel: AttentionBackendName | None) -> None:
     for part in module.modules():
         processor = getattr(part, "processor", None)
         if isinstance(processor, WanAttnProcessor):
-            processor._attention_backend = kernel
+            cast(Any, processor)._attention_backend = kernel  # declared as None
