@@ -14,6 +14,7 @@ from torch import Tensor
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import RenderError
+from renderlift.model.attention import use_plain_kernel
 from renderlift.model.bases.settings import Paint, Picture
 from renderlift.model.offload import LAYERS, bring_by_layers, group_levels, modules_of
 
@@ -135,6 +136,7 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
     def exact(clip: Clip) -> Paint:
         for module in modules_of(opened):
             module.to(torch.float32)
+            use_plain_kernel(module)
         return again()
 
     def is_whole() -> bool:

@@ -15,6 +15,7 @@ from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockR
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerBlock
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model.attention import use_fast_kernel
 from renderlift.model.bases.facts import BaseFacts, has_part, weight_files
 from renderlift.model.offload import bring_in_groups
 
@@ -173,7 +174,7 @@ def settle(
         elif preset.offload and steps >= CACHE_FROM_STEPS:  # the cache's hooks do not compile in one graph
             _cache(denoiser, CACHE_THRESHOLD / (1 + reference_share))
         if device.type == "cuda":
-            _use_fast_attention(denoiser)
+            use_fast_kernel(denoiser)
     match preset.offload:
         case "":
             opened.to(device)
@@ -226,14 +227,6 @@ def _cache(denoiser: Any, threshold: float) -> None:
     # The one of these bases' blocks that diffusers does not know.
     TransformerBlockRegistry.register(LTX2VideoTransformerBlock, _PictureAndSound(0, 1))
     denoiser.enable_cache(FirstBlockCacheConfig(threshold=threshold))
-
-
-def _use_fast_attention(denoiser: Any) -> None:
-    """A faster kernel that is installed; never one that would be downloaded."""
-    for package, backend in (("flash_attn_interface", "_flash_3"), ("flash_attn", "flash")):
-        if importlib.util.find_spec(package) is not None:
-            denoiser.set_attention_backend(backend)
-            return
 
 
 def usual_tokens(facts: BaseFacts) -> int:

@@ -180,11 +180,17 @@ def test_weights_that_are_too_much_together_are_shared_out() -> None:
     assert controls_of("edge,depth,seg=0.5") == {"edge": 0.4, "depth": 0.4, "seg": 0.2}
 
 
+class Silent(torch.nn.Identity):
+    """Where a text encoder stands that is never asked; the pipeline computes where its parts are."""
+
+    dtype, device = torch.float32, torch.device("cpu")
+
+
 def test_the_guardrail_reads_the_prompt_though_the_pipeline_gets_it_encoded(
     cosmos: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = load_base(str(cosmos), torch.float32)
-    pipeline.text_encoder = torch.nn.Identity()
+    pipeline.text_encoder = Silent()
     monkeypatch.setattr(pipeline.safety_checker, "check_text_safety", lambda words: "harm" not in words)
     with pytest.raises(RenderError, match="guardrail"):
         painter(pipeline, COSMOS, RenderSettings(steps=1, prompt="harm"))(shot(5), {})

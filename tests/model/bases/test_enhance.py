@@ -28,7 +28,10 @@ def recording(shot: Shot, tmp_path: Path) -> Path:
     return tmp_path / "take"
 
 
-@pytest.fixture(params=["ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "cosmos"])
+BASES = ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b", "cosmos")
+
+
+@pytest.fixture(params=BASES)
 def render(request: pytest.FixtureRequest) -> Render:
     folder: Path = request.getfixturevalue(request.param)
     return load(

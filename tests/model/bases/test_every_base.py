@@ -16,7 +16,8 @@ from renderlift.model.render import load, load_base
 
 Shot = Callable[..., Clip]
 BASES = ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_vace", "cosmos")
-MUTE = ("wan_a14b", "cosmos")  # saved without a text encoder
+SIBLINGS = ("wan_5b", "wan_vace_a14b")
+MUTE = ("wan_a14b", "wan_vace_a14b", "cosmos")  # saved without a text encoder
 
 
 @pytest.fixture(params=BASES)
@@ -32,7 +33,7 @@ def test_as_many_frames_come_out_as_went_in(folder: Path, shot: Shot, frames: in
     assert video.dtype == np.uint8
 
 
-@pytest.mark.parametrize("name", ["wan_5b", "wan_vace_a14b"])
+@pytest.mark.parametrize("name", SIBLINGS)
 @pytest.mark.parametrize("frames", [9, 73, 200])
 def test_a_bases_siblings_load_and_paint_as_it_does(
     name: str, shot: Shot, frames: int, request: pytest.FixtureRequest
@@ -94,6 +95,7 @@ def test_odd_lengths_and_sizes_are_padded_and_cut_back(
     assert render(shot(frames, height, width)).shape == (frames, height, width, 3)
 
 
+@pytest.mark.parametrize("folder", [*BASES, *SIBLINGS], indirect=True)
 def test_half_precision_paints_nearly_the_same(folder: Path, shot: Shot) -> None:
     clip = shot(9)
 

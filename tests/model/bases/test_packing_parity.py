@@ -1,6 +1,6 @@
 """What reaches the transformer is what the recipes say, and no dense tokens x tokens mask is ever built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +153,28 @@ def test_an_anchor_of_ltx2_stands_at_its_own_frame(ltx2: Path, shot: Shot, seen:
     assert any(torch.isclose(starts[clean], torch.tensor(place / 24), atol=1e-6))
 
 
-def test_distilled_weights_get_the_noise_levels_they_were_distilled_on(
-    ltx2: Path, shot: Shot, seen: list[Any]
+@pytest.mark.parametrize(
+    ("steps", "places"),
+    [(8, range(8)), (4, (0, 2, 5, 7)), (2, (0, 7)), (1, (0,)), (7, (0, 1, 2, 4, 5, 6, 7))],
+)
+def test_distilled_weights_get_noise_levels_they_were_distilled_on(
+    ltx2: Path, shot: Shot, seen: list[Any], steps: int, places: Sequence[int]
 ) -> None:
     from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES
 
-    load(base=str(ltx2), **PLAIN | {"steps": 8})(shot(1))  # type: ignore[arg-type]
+    load(base=str(ltx2), **PLAIN | {"steps": steps})(shot(1))  # type: ignore[arg-type]
     # The embedded base's scheduler shifts nothing, so the levels arrive as they are.
-    assert np.allclose([float(call["sigma"][0]) / 1000 for call in seen], DISTILLED_SIGMA_VALUES)
+    levels = [float(call["sigma"][0]) / 1000 for call in seen]
+    assert np.allclose(levels, [DISTILLED_SIGMA_VALUES[place] for place in places])
+
+
+@pytest.mark.parametrize(("name", "steps"), [("ltx2", 9), ("tiny_base", 4)])
+def test_levels_are_equally_spaced_where_no_given_ones_suffice(
+    name: str, steps: int, shot: Shot, seen: list[Any], request: pytest.FixtureRequest
+) -> None:
+    load(base=str(request.getfixturevalue(name)), **PLAIN | {"steps": steps, "adapter": "none"})(shot(1))  # type: ignore[arg-type]
+    levels = [float(call["sigma"][0]) / 1000 for call in seen]
+    assert np.allclose(np.diff(levels), -1 / steps, atol=1e-6)
 
 
 def test_two_stages_paint_small_with_the_reference_and_refine_large_without(

@@ -276,12 +276,15 @@ def test_the_page_tells_the_memory_that_is_computed() -> None:
         "LTX-2.3 22B": published["LTX-2.3-Distilled-Diffusers"],
         "LTX-2.5 22B": published["LTX-2.5-Diffusers"],
         "Wan 2.1 1.3B": published["Wan2.1-T2V-1.3B-Diffusers"],
+        "Wan 2.1 14B": published["Wan2.1-T2V-14B-Diffusers"],
         "Wan 2.2 5B": published["Wan2.2-TI2V-5B-Diffusers"],
         "Wan 2.2 A14B": published["Wan2.2-T2V-A14B-Diffusers"],
+        "VACE 1.3B": published["Wan2.1-VACE-1.3B-diffusers"],
         "VACE 14B": vace,
         "VACE A14B": replace(vace, weights=replace(vace.weights, bytes_of=experts)),  # in no repository
         "Cosmos 2B": published["Cosmos-Transfer2.5-2B"],
     }
+    assert {base.repository for base in columns.values()} == {base.repository for base in PUBLISHED}
     rows = [[cell.strip("` ") for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines()]
     told = {preset: needed for preset, _, *needed in (row for row in rows if len(row) == 2 + len(columns))}
     del told["---"]

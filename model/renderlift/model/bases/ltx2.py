@@ -180,10 +180,12 @@ def _fit(pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSett
 
 
 def _schedule(steps: int, facts: BaseFacts) -> dict[str, Any]:
-    """Distilled weights want the very noise levels they were distilled on; equal spacing costs quality."""
-    if facts.is_distilled and steps == len(DISTILLED_SIGMA_VALUES):
-        return {"sigmas": list(DISTILLED_SIGMA_VALUES), "num_inference_steps": steps}
-    return {"num_inference_steps": steps}
+    """Distilled weights want noise levels they were distilled on: of fewer steps, some of them, spread evenly."""
+    most = len(DISTILLED_SIGMA_VALUES)
+    if not facts.is_distilled or steps > most:
+        return {"num_inference_steps": steps}
+    places = np.linspace(0, most - 1, steps).round().astype(int)
+    return {"sigmas": [DISTILLED_SIGMA_VALUES[place] for place in places], "num_inference_steps": steps}
 
 
 def _guidance(settings: RenderSettings) -> dict[str, Any]:
