@@ -1,7 +1,7 @@
 """Adapters of any trainer load where they fit, give one picture in every spelling, and are refused elsewhere."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,51 @@ def test_a_dora_is_refused_rather_than_read_by_half(wan: Path, tmp_path: Path) -
     magnitudes = {f"diffusion_model.{original_name(name)}.dora_scale": torch.ones(1) for name in factors}
     save_file(spelled(factors, "comfy") | magnitudes, tmp_path / FILE_NAME)
     with pytest.raises(SetupError, match="DoRA"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+def with_biases(
+    weights: dict[str, Tensor], layers: Collection[str], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """As lightx2v writes them: biases of some layers, and changes of norms, which diffusers leaves out."""
+    ups = {layer: weights[f"diffusion_model.{layer}.lora_B.weight"] for layer in layers}
+    biases = {
+        f"diffusion_model.{layer}.diff_b": torch.randn(len(up), generator=generator) for layer, up in ups.items()
+    }
+    norms = {f"diffusion_model.blocks.{n}.self_attn.norm_q.diff": torch.zeros(24) for n in range(2)}
+    return weights | biases | norms
+
+
+@pytest.mark.parametrize("share", ["every layer", "every other layer"])
+@pytest.mark.parametrize("base", ["wan", "wan_vace"])
+def test_biases_of_an_adapter_are_heard_whether_all_layers_have_one_or_some(
+    base: str, share: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
+    plain = spelled(factors, "comfy")
+    named = [original_name(name) for name in factors]
+    named = named if share == "every layer" else named[1::2]
+    save_file(plain, tmp_path / "plain.safetensors")
+    save_file(with_biases(plain, named, torch.Generator().manual_seed(1)), tmp_path / "biased.safetensors")
+    zero = {
+        key: values * (not key.endswith("diff_b"))
+        for key, values in load_file(tmp_path / "biased.safetensors").items()
+    }
+    save_file(zero, tmp_path / "silent.safetensors")
+    made = {
+        name: video(folder, tmp_path / f"{name}.safetensors", clip).astype(int)
+        for name in ("plain", "silent", "biased")
+    }
+    assert abs(made["silent"] - made["plain"]).max() <= 1
+    assert abs(made["biased"] - made["plain"]).mean() > 0.3
+
+
+def test_biases_of_some_layers_in_diffusers_own_spelling_are_refused(wan: Path, tmp_path: Path) -> None:
+    factors = layers(load_base(str(wan), torch.float32))
+    bias = {"transformer.blocks.1.ffn.net.2.lora_B.bias": torch.ones(24)}
+    save_file(spelled(factors, "diffusers") | bias, tmp_path / FILE_NAME)
+    with pytest.raises(SetupError, match=r"does not fit this base: its layer .* has no bias, and others have one"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
