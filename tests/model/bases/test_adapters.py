@@ -64,8 +64,9 @@ def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str) -> dict[st
     return {key: value.contiguous() for key, value in weights.items()}
 
 
-def video(folder: Path, adapter: Path | str, clip: Clip) -> Video:
-    return load(base=str(folder), adapter=str(adapter), steps=1, guidance=1.0, device="cpu", dtype="float32")(clip)
+def video(folder: Path, adapter: Path | str, clip: Clip, **options: str) -> Video:
+    how: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    return load(base=str(folder), adapter=str(adapter), **how, **options)(clip)
 
 
 @pytest.mark.parametrize("base", ["ltx2", "ltx2_3", "ltx2_5", "wan", "wan_vace", "wan_vace_a14b"])
@@ -257,6 +258,57 @@ def test_references_that_no_engine_sends_are_named(wan: Path, tmp_path: Path) ->
     save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_references": '["pose"]'})
     with pytest.raises(SetupError, match="pose"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize("base", ["ltx2", "wan"])
+@pytest.mark.parametrize("names", ["depth", "rgb,depth", "edge"])
+def test_an_adapter_whose_file_does_not_say_what_it_reads_is_shown_what_its_user_says(
+    base: str, names: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights, clip = spelled(layers(load_base(str(folder), torch.float32)), "diffusers"), shot(5)
+    save_file(weights, tmp_path / "silent.safetensors")
+    said = json.dumps(names.split(","))
+    save_file(weights, tmp_path / "telling.safetensors", metadata={"renderlift_references": said})
+    silent, telling = str(tmp_path / "silent.safetensors"), str(tmp_path / "telling.safetensors")
+    told = video(folder, silent, clip, references=names.replace(",", ", "))
+    assert np.array_equal(told, video(folder, telling, clip))
+    assert np.array_equal(told, video(folder, telling, clip, references=names))
+    assert not np.array_equal(told, video(folder, silent, clip))
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "names", "reason"),
+    [
+        ("wan", "silent", "pose", "--references pose: pose"),
+        ("wan", "silent", "rgb,rgb", "twice"),
+        ("wan", "none", "depth", "no adapter that could read depth"),
+        ("wan", "", "depth", "no adapter that could read depth"),
+        ("wan", "telling", "depth", "was trained with the references rgb,depth, not depth"),
+        ("tiny_base", "embedded", "depth", "was trained with the references rgb, not depth"),
+        ("wan_vace", "silent", "depth", "takes no references"),
+        ("cosmos", "", "depth", "takes no references"),
+    ],
+)
+def test_references_that_cannot_be_are_refused_before_a_base_is_loaded(
+    base: str,
+    adapter: str,
+    names: str,
+    reason: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", lambda *how, **more: pytest.fail("it was loaded"))
+    save_file({"a": torch.zeros(1)}, tmp_path / "silent.safetensors")
+    said = json.dumps(["rgb", "depth"])
+    save_file({"a": torch.zeros(1)}, tmp_path / "telling.safetensors", metadata={"renderlift_references": said})
+    if adapter in ("silent", "telling"):
+        adapter = str(tmp_path / f"{adapter}.safetensors")
+    folder = str(request.getfixturevalue(base))
+    with pytest.raises(SetupError, match=reason) as refused:
+        load(base=folder, adapter=adapter, references=names, device="cpu")
+    assert refused.value.fix
 
 
 def test_an_adapter_whose_references_the_recording_lacks_paints_nothing_from_nothing(
