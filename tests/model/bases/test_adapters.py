@@ -15,6 +15,7 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
+from renderlift.model import control
 from renderlift.model.bases.adapters import LOW_NOISE_FILE
 from renderlift.model.bases.comfyui import original_name
 from renderlift.model.lora import FILE_NAME, read_facts
@@ -64,7 +65,7 @@ def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str) -> dict[st
     return {key: value.contiguous() for key, value in weights.items()}
 
 
-def video(folder: Path, adapter: Path | str, clip: Clip, **options: str) -> Video:
+def video(folder: Path, adapter: Path | str, clip: Clip, **options: Any) -> Video:
     how: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
     return load(base=str(folder), adapter=str(adapter), **how, **options)(clip)
 
@@ -309,6 +310,35 @@ def test_references_that_cannot_be_are_refused_before_a_base_is_loaded(
     with pytest.raises(SetupError, match=reason) as refused:
         load(base=folder, adapter=adapter, references=names, device="cpu")
     assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("base", "factor", "size"), [("ltx2", 1, (48, 72)), ("ltx2", 2, (24, 36)), ("wan", 1, (48, 72))]
+)
+def test_edges_are_shown_as_they_were_drawn_whatever_the_size(
+    base: str,
+    factor: int,
+    size: tuple[int, int],
+    shot: Shot,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights = spelled(layers(load_base(str(folder), torch.float32)), "diffusers")
+    save_file(weights, tmp_path / FILE_NAME, metadata={"reference_downscale_factor": str(factor)})
+    shown: list[Video] = []
+    laid_in = control.laid_in
+
+    def noted(picture: Video, fit: control.Fit) -> Video:
+        assert picture.shape[1:3] == (fit.height, fit.width)
+        shown.append(picture)
+        return laid_in(picture, fit)
+
+    monkeypatch.setattr(control, "laid_in", noted)
+    video(folder, tmp_path, shot(5, 96, 144), references="edge", working_pixels=48 * 72)
+    assert [picture.shape[1:3] for picture in shown] == [size]
+    assert set(np.unique(shown[0])) == {0, 255}
 
 
 def test_an_adapter_whose_references_the_recording_lacks_paints_nothing_from_nothing(
