@@ -19,14 +19,15 @@ from renderlift.bridge.renderer_options import OPTIONS, argument_name, as_words,
 
 RENDERING = ("demo", "serve", "enhance", "evaluate", "pairs")
 EVERY_WORD = shlex.split(
-    "--base FOLDER --adapter mine --adapter-scale 0.5 --steps 4 --seed 7 --lock --keep text --keep hud=0.5"
-    " --working-size 64x48 --device cuda:1 --dtype bfloat16 --prompt 'a street, dusk' --negative-prompt blur"
-    " --guidance 3 --strength 0.9 --control depth --anchors photos --preset parts --two-stages --window 41"
-    " --reference-images looks"
+    "--base FOLDER --adapter mine --references rgb,depth --adapter-scale 0.5 --steps 4 --seed 7 --lock --keep text"
+    " --keep hud=0.5 --working-size 64x48 --device cuda:1 --dtype bfloat16 --prompt 'a street, dusk'"
+    " --negative-prompt blur --guidance 3 --strength 0.9 --control depth --anchors photos --preset parts"
+    " --two-stages --window 41 --reference-images looks"
 )
 EVERY_ARGUMENT = {
     "base": "FOLDER",
     "adapter": "mine",
+    "references": "rgb,depth",
     "adapter_scale": 0.5,
     "steps": 4,
     "seed": 7,

@@ -33,6 +33,7 @@ _large = functools.partial(_option, panel=LARGE)
 OPTIONS: tuple[inspect.Parameter, ...] = (
     _option("base", str, "Folder of another base: LTX-2, Wan, Wan VACE, Cosmos-Transfer."),
     _option("adapter", str, "IC-LoRA for that base: a folder or a file; or none."),
+    _option("references", str, "What the adapter reads, if its file does not say it: depth, or rgb,depth."),
     _option("adapter_scale", float, "Strength of the adapter: 0 none, 1 as trained."),
     _option("steps", int, "Denoising steps.", min=1),
     _option("seed", int, "Of the noise; equal seeds repeat."),

@@ -48,6 +48,7 @@ class AdapterFacts:
     reference_downscale_factor: int = 1
     target: str = "photo"  # what it paints; a name of references.CHANNELS_OF
     control: str = ""  # what steered its base, of bridge.controls.CONTROLS; empty = none, or it is not said
+    names_references: bool = True  # or its file does not say what it reads, as others than ours do not
 
 
 def attach(
@@ -140,10 +141,12 @@ def read_facts(adapter: Path) -> AdapterFacts:
             f"the adapter {path} reads its references at another frame rate, which no base here can",
             fix="Use one that was trained with references of the video's own rate.",
         )
+    named = metadata.get("renderlift_references")
     return AdapterFacts(
         task=metadata.get("renderlift_task", "lift"),
         base=metadata.get("renderlift_base", ""),
-        references=tuple(json.loads(metadata.get("renderlift_references", '["rgb"]'))),
+        references=AdapterFacts.references if named is None else tuple(json.loads(named)),
+        names_references=named is not None,
         reference_downscale_factor=_number(path, metadata, *DOWNSCALE_SPELLINGS),
         target=metadata.get("renderlift_target", "photo"),
         control=metadata.get("renderlift_control", ""),

@@ -14,11 +14,12 @@ from renderlift.bridge.clip import Video
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Array, Channel
 from renderlift.model.control import nearness
+from renderlift.model.drawn_edges import EDGE_CHANNELS, drawn_edges
 from renderlift.model.frame_by_frame import each_frame
 
 # What an adapter may be shown, and the channels that each picture is made of. "photo" is for adapters that go
 # from a photo to a buffer: in training the truth, in use the picture that comes in. "geometry" is depth and
-# normals in one picture, for half the tokens of both.
+# normals in one picture, for half the tokens of both. "edge" makes do with rgb where the others lack.
 CHANNELS_OF = {
     "rgb": (Channel.RGB,),
     "photo": (Channel.RGB,),
@@ -27,13 +28,14 @@ CHANNELS_OF = {
     "geometry": (Channel.NORMAL, Channel.DEPTH),
     "albedo": (Channel.ALBEDO,),
     "material": (Channel.MATERIAL,),
+    "edge": EDGE_CHANNELS,
 }
-PHOTO = "photo"
+PHOTO, EDGE = "photo", "edge"
 
 
 def can_show(name: str, channels: Container[Channel]) -> bool:
     """Whether these channels are enough for the picture `name`."""
-    return all(channel in channels for channel in CHANNELS_OF[name])
+    return all(channel in channels for channel in (CHANNELS_OF[name] if name != EDGE else [Channel.RGB]))
 
 
 def check_names(names: Sequence[str], *, what: str) -> None:
@@ -50,17 +52,20 @@ def check_names(names: Sequence[str], *, what: str) -> None:
         )
 
 
-def reference_videos(names: Sequence[str], channels: Mapping[Channel, Array]) -> list[Video]:
-    """Those of the named references that a clip has, each (T, H, W, 3) uint8, in the order of `names`.
+def reference_videos(
+    names: Sequence[str], channels: Mapping[Channel, Array], size: tuple[int, int] | None = None
+) -> list[Video]:
+    """Those of the named references that a clip has, each a `picture`, in the order of `names`.
 
     Args:
         names: of `CHANNELS_OF`, as an adapter's metadata lists them.
         channels: of the clip, (T, H, W, C).
+        size: (height, width) that they will be shown at.
 
     Raises:
         ChannelError: the clip has none of them; the base would paint it from nothing.
     """
-    found = [picture(name, channels) for name in names if can_show(name, channels)]
+    found = [picture(name, channels, size) for name in names if can_show(name, channels)]
     if names and not found:
         raise ChannelError(
             f"the adapter reads {', '.join(names)}, and the recording has {', '.join(sorted(channels))}",
@@ -69,12 +74,20 @@ def reference_videos(names: Sequence[str], channels: Mapping[Channel, Array]) ->
     return found
 
 
-def picture(name: str, channels: Mapping[Channel, Array]) -> Video:
-    """One reference as (T, H, W, 3) uint8."""
-    wanted = {channel: channels[channel] for channel in CHANNELS_OF[name]}
+def picture(name: str, channels: Mapping[Channel, Array], size: tuple[int, int] | None = None) -> Video:
+    """One reference as (T, H, W, 3) uint8.
+
+    Args:
+        size: (height, width) that it will be shown at. Edges are drawn at it: lines that are scaled would be grey.
+    """
+    wanted = {channel: channels[channel] for channel in CHANNELS_OF[name] if channel in channels}
+    first = wanted[CHANNELS_OF[name][0]]
+    frames = len(first)
+    if name == EDGE:
+        height, width = size or first.shape[1:3]
+        return each_frame(lambda t: _edges({c: wanted[c][t] for c in wanted}, height, width), frames)
     if Channel.RGB in wanted:
-        return wanted[Channel.RGB]
-    frames = len(channels[CHANNELS_OF[name][0]])
+        return first
     return each_frame(lambda t: _frame(name, {channel: wanted[channel][t] for channel in wanted}), frames)
 
 
@@ -95,6 +108,11 @@ def _frame(name: str, channels: Mapping[Channel, Array]) -> NDArray[np.uint8]:
         case _:
             # Roughness red, metallic green, and a blue that no other reference has everywhere.
             return np.concatenate([values, np.full_like(values[..., :1], 255)], axis=-1)
+
+
+def _edges(channels: Mapping[Channel, Array], height: int, width: int) -> NDArray[np.uint8]:
+    """White on black, as the control `edge`."""
+    return _bytes(np.repeat(drawn_edges(channels, height, width)[..., None], 3, axis=-1).astype(np.float32))
 
 
 def _normal_colours(normal: Array) -> NDArray[np.float32]:

@@ -52,6 +52,7 @@ def load(
     *,
     base: str = EMBEDDED,
     adapter: str = "",
+    references: str = "",
     lock: bool | None = None,
     lock_weights: str = "",
     steady: float | None = None,
@@ -79,6 +80,8 @@ def load(
         base: "embedded", or a folder saved by a diffusers pipeline that docs/bases.md lists.
         adapter: "embedded", "none", or an IC-LoRA for that base, by folder or file; empty: the embedded one
             for the embedded base, none for others.
+        references: what the adapter reads where its file does not say it: names of `references.CHANNELS_OF`, with
+            commas between, in the order of its training: "rgb,depth"; empty: as the file says, else rgb.
         lock: bring the painted picture to the engine's resolution with the geometry lock; without it, by plain
             interpolation. None: with the embedded base only, since others paint sharp.
         lock_weights: another lock than the one that ships, by file or folder, as `renderlift train lock` wrote it;
@@ -121,6 +124,7 @@ def load(
         _log.warning(
             "%s without an adapter: nobody has taught it what to do with the engine's picture", facts.title
         )
+    shown = asked.references(references, facts, worn)
     controls = asked.controls(control, facts, worn)
     known, looks = asked.anchors(anchors, facts), asked.reference_images(reference_images, facts)
     if two_stages:
@@ -162,7 +166,7 @@ def load(
         two_stages=two_stages,
     )
     with shared_base.wearing(worn, adapter_scale) as told:
-        settings = _told_by_adapter(settings, told)
+        settings = _told_by_adapter(settings, told, shown)
         if not shared_base.settled:
             _settle(pipeline, fitting, place, facts, settings)
             shared_base.settled = True
@@ -294,14 +298,16 @@ def lock_path(given: str) -> Path:
     return path
 
 
-def _told_by_adapter(settings: RenderSettings, loaded: AdapterFacts | None) -> RenderSettings:
-    """Settle what follows from the adapter."""
+def _told_by_adapter(
+    settings: RenderSettings, loaded: AdapterFacts | None, shown: tuple[str, ...]
+) -> RenderSettings:
+    """Settle what follows from the adapter, and from what it is said to read."""
     if loaded is None:
         return settings
     return replace(
         settings,
         task=loaded.task,
-        references=loaded.references,
+        references=shown or loaded.references,
         reference_downscale_factor=loaded.reference_downscale_factor,
         target=loaded.target,
     )

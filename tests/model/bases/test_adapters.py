@@ -1,7 +1,7 @@
 """Adapters of any trainer load where they fit, give one picture in every spelling, and are refused elsewhere."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
+from renderlift.model import control
 from renderlift.model.bases.adapters import LOW_NOISE_FILE
 from renderlift.model.bases.comfyui import original_name
 from renderlift.model.lora import FILE_NAME, read_facts
@@ -64,8 +65,9 @@ def spelled(factors: dict[str, tuple[Tensor, Tensor]], spelling: str) -> dict[st
     return {key: value.contiguous() for key, value in weights.items()}
 
 
-def video(folder: Path, adapter: Path | str, clip: Clip) -> Video:
-    return load(base=str(folder), adapter=str(adapter), steps=1, guidance=1.0, device="cpu", dtype="float32")(clip)
+def video(folder: Path, adapter: Path | str, clip: Clip, **options: Any) -> Video:
+    how: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    return load(base=str(folder), adapter=str(adapter), **how, **options)(clip)
 
 
 @pytest.mark.parametrize("base", ["ltx2", "ltx2_3", "ltx2_5", "wan", "wan_vace", "wan_vace_a14b"])
@@ -208,10 +210,135 @@ def test_a_dora_is_refused_rather_than_read_by_half(wan: Path, tmp_path: Path) -
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
+def with_biases(
+    weights: dict[str, Tensor], layers: Collection[str], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """As lightx2v writes them: biases of some layers, and changes of norms, which diffusers leaves out."""
+    ups = {layer: weights[f"diffusion_model.{layer}.lora_B.weight"] for layer in layers}
+    biases = {
+        f"diffusion_model.{layer}.diff_b": torch.randn(len(up), generator=generator) for layer, up in ups.items()
+    }
+    norms = {f"diffusion_model.blocks.{n}.self_attn.norm_q.diff": torch.zeros(24) for n in range(2)}
+    return weights | biases | norms
+
+
+@pytest.mark.parametrize("share", ["every layer", "every other layer"])
+@pytest.mark.parametrize("base", ["wan", "wan_vace"])
+def test_biases_of_an_adapter_are_heard_whether_all_layers_have_one_or_some(
+    base: str, share: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    factors, clip = layers(load_base(str(folder), torch.float32)), shot(5)
+    plain = spelled(factors, "comfy")
+    named = [original_name(name) for name in factors]
+    named = named if share == "every layer" else named[1::2]
+    save_file(plain, tmp_path / "plain.safetensors")
+    save_file(with_biases(plain, named, torch.Generator().manual_seed(1)), tmp_path / "biased.safetensors")
+    zero = {
+        key: values * (not key.endswith("diff_b"))
+        for key, values in load_file(tmp_path / "biased.safetensors").items()
+    }
+    save_file(zero, tmp_path / "silent.safetensors")
+    made = {
+        name: video(folder, tmp_path / f"{name}.safetensors", clip).astype(int)
+        for name in ("plain", "silent", "biased")
+    }
+    assert abs(made["silent"] - made["plain"]).max() <= 1
+    assert abs(made["biased"] - made["plain"]).mean() > 0.3
+
+
+def test_biases_of_some_layers_in_diffusers_own_spelling_are_refused(wan: Path, tmp_path: Path) -> None:
+    factors = layers(load_base(str(wan), torch.float32))
+    bias = {"transformer.blocks.1.ffn.net.2.lora_B.bias": torch.ones(24)}
+    save_file(spelled(factors, "diffusers") | bias, tmp_path / FILE_NAME)
+    with pytest.raises(SetupError, match=r"does not fit this base: its layer .* has no bias, and others have one"):
+        load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
 def test_references_that_no_engine_sends_are_named(wan: Path, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_references": '["pose"]'})
     with pytest.raises(SetupError, match="pose"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize("base", ["ltx2", "wan"])
+@pytest.mark.parametrize("names", ["depth", "rgb,depth", "edge"])
+def test_an_adapter_whose_file_does_not_say_what_it_reads_is_shown_what_its_user_says(
+    base: str, names: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights, clip = spelled(layers(load_base(str(folder), torch.float32)), "diffusers"), shot(5)
+    save_file(weights, tmp_path / "silent.safetensors")
+    said = json.dumps(names.split(","))
+    save_file(weights, tmp_path / "telling.safetensors", metadata={"renderlift_references": said})
+    silent, telling = str(tmp_path / "silent.safetensors"), str(tmp_path / "telling.safetensors")
+    told = video(folder, silent, clip, references=names.replace(",", ", "))
+    assert np.array_equal(told, video(folder, telling, clip))
+    assert np.array_equal(told, video(folder, telling, clip, references=names))
+    assert not np.array_equal(told, video(folder, silent, clip))
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "names", "reason"),
+    [
+        ("wan", "silent", "pose", "--references pose: pose"),
+        ("wan", "silent", "rgb,rgb", "twice"),
+        ("wan", "none", "depth", "no adapter that could read depth"),
+        ("wan", "", "depth", "no adapter that could read depth"),
+        ("wan", "telling", "depth", "was trained with the references rgb,depth, not depth"),
+        ("tiny_base", "embedded", "depth", "was trained with the references rgb, not depth"),
+        ("wan_vace", "silent", "depth", "takes no references"),
+        ("cosmos", "", "depth", "takes no references"),
+    ],
+)
+def test_references_that_cannot_be_are_refused_before_a_base_is_loaded(
+    base: str,
+    adapter: str,
+    names: str,
+    reason: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", lambda *how, **more: pytest.fail("it was loaded"))
+    save_file({"a": torch.zeros(1)}, tmp_path / "silent.safetensors")
+    said = json.dumps(["rgb", "depth"])
+    save_file({"a": torch.zeros(1)}, tmp_path / "telling.safetensors", metadata={"renderlift_references": said})
+    if adapter in ("silent", "telling"):
+        adapter = str(tmp_path / f"{adapter}.safetensors")
+    folder = str(request.getfixturevalue(base))
+    with pytest.raises(SetupError, match=reason) as refused:
+        load(base=folder, adapter=adapter, references=names, device="cpu")
+    assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("base", "factor", "size"), [("ltx2", 1, (48, 72)), ("ltx2", 2, (24, 36)), ("wan", 1, (48, 72))]
+)
+def test_edges_are_shown_as_they_were_drawn_whatever_the_size(
+    base: str,
+    factor: int,
+    size: tuple[int, int],
+    shot: Shot,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights = spelled(layers(load_base(str(folder), torch.float32)), "diffusers")
+    save_file(weights, tmp_path / FILE_NAME, metadata={"reference_downscale_factor": str(factor)})
+    shown: list[Video] = []
+    laid_in = control.laid_in
+
+    def noted(picture: Video, fit: control.Fit) -> Video:
+        assert picture.shape[1:3] == (fit.height, fit.width)
+        shown.append(picture)
+        return laid_in(picture, fit)
+
+    monkeypatch.setattr(control, "laid_in", noted)
+    video(folder, tmp_path, shot(5, 96, 144), references="edge", working_pixels=48 * 72)
+    assert [picture.shape[1:3] for picture in shown] == [size]
+    assert set(np.unique(shown[0])) == {0, 255}
 
 
 def test_an_adapter_whose_references_the_recording_lacks_paints_nothing_from_nothing(

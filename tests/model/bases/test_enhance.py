@@ -14,21 +14,26 @@ from renderlift.bridge.enhance import enhance
 from renderlift.bridge.errors import RecordingError, RenderError
 from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
+from renderlift.model.bases.facts import facts_of
 from renderlift.model.render import load
 
 Shot = Callable[..., Clip]
 FRAMES = 20
 
 
+BASES = ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b", "cosmos")
+
+
+def recorded(clip: Clip, folder: Path) -> Path:
+    with Recorder(folder) as recorder:
+        for frame in clip.frames:
+            recorder.write(frame)
+    return folder
+
+
 @pytest.fixture
 def recording(shot: Shot, tmp_path: Path) -> Path:
-    with Recorder(tmp_path / "take") as recorder:
-        for frame in shot(FRAMES).frames:
-            recorder.write(frame)
-    return tmp_path / "take"
-
-
-BASES = ("ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b", "cosmos")
+    return recorded(shot(FRAMES), tmp_path / "take")
 
 
 @pytest.fixture(params=BASES)
@@ -46,6 +51,23 @@ def pictures(folder: Path) -> Iterator[np.ndarray]:
         picture = cv2.imread(str(path))
         assert picture is not None
         yield picture
+
+
+@pytest.mark.parametrize("frames", [9, 73, 200])
+@pytest.mark.parametrize("name", BASES)
+def test_as_many_pictures_come_out_as_were_recorded_in_the_windows_that_the_base_likes(
+    name: str, frames: int, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    render = load(base=str(folder), steps=1, guidance=1.0, device="cpu", dtype="float32")
+    length, overlap = clip_size(render, None, None)
+    assert length == facts_of(folder).window
+    recording = recorded(shot(frames), tmp_path / "take")
+    done = enhance(recording, tmp_path / "out", render, length=length, overlap=overlap)
+    assert (done.frames, done.missing_frames) == (frames, 0)
+    names = [path.name for path in sorted((tmp_path / "out").glob("*.png"))]
+    assert names == [f"{index:06d}.png" for index in range(frames)]
+    assert {picture.shape for picture in pictures(tmp_path / "out")} == {(32, 48, 3)}
 
 
 def test_a_killed_job_ends_with_the_very_pictures_of_one_that_was_not(

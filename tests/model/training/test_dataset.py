@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.controls import control_video
+from renderlift.model.pairs import read_pair
 from renderlift.model.training.dataset import Scene, survey, survey_scene, variants
 from renderlift.model.training.recipe import Recipe, read_recipe
 
@@ -62,6 +64,17 @@ def test_a_dataset_without_any_usable_scene_is_refused(tmp_path: Path, write_sce
     write_scene(tmp_path, 0, truth=range(0))
     with pytest.raises(SetupError, match="no 5 neighbouring frames have a truth picture"):
         survey(tmp_path, None, RECIPE, temporal_ratio=4)
+
+
+def test_edges_can_be_read_and_are_drawn_at_the_size_that_is_trained_on(
+    tmp_path: Path, write_scene: WriteScene
+) -> None:
+    recipe = read_recipe(None, task="sketch", references=["edge"], target="photo", steps=1)
+    scene = surveyed(write_scene(tmp_path, 0), recipe)
+    (whole, *_) = variants(scene, recipe, {"edge": (32, 48), "photo": (32, 48)})
+    clip = next(iter(read_pair(scene.folder))).clip
+    assert set(np.unique(whole.pictures["edge"])) == {0, 255}
+    assert np.array_equal(whole.pictures["edge"], control_video("edge", clip, 32, 48))
 
 
 def test_scenes_of_two_sizes_are_refused(tmp_path: Path, write_scene: WriteScene) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import RecordingError, RenderliftError, SetupError
+from renderlift.bridge.frame import Channel
 from renderlift.model import lora
 from renderlift.model.pairs.columns import export_pairs
 from renderlift.model.render import load
@@ -206,6 +207,19 @@ def test_other_tasks_need_only_a_recipe(
     assert train(tmp_path / "inverse", dataset, task="my_depth", steps=2, **given)
     facts = lora.read_facts(tmp_path / "inverse")
     assert (facts.task, facts.references, facts.target) == ("my_depth", ("photo",), "depth")
+
+
+def test_an_adapter_that_reads_edges_says_so_and_is_shown_them(
+    tmp_path: Path, dataset: Path, given: dict[str, Any], make_clip: MakeClip
+) -> None:
+    given["config"].write_text(given["config"].read_text() + 'references = ["edge"]\ntarget = "photo"\n')
+    assert train(tmp_path / "sketch", dataset, task="sketch", steps=2, **given)
+    assert lora.read_facts(tmp_path / "sketch").references == ("edge",)
+    render = load(base=given["base"], adapter=str(tmp_path / "sketch"), lock=False, steady=0, device="cpu")
+    clip = make_clip(5, 64, 96)
+    shown = {**clip.channels, Channel.RGB: clip.channels[Channel.RGB] // 64}  # too dark for edges of its own
+    bare = Clip(clip.frames, {Channel.RGB: shown[Channel.RGB]})
+    assert not np.array_equal(render(Clip(clip.frames, shown)), render(bare))
 
 
 def test_videos_with_columns_train_and_are_measured_on(

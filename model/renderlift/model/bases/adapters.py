@@ -1,8 +1,8 @@
 """Adapters of any trainer's spelling, loaded into the base they fit, and refused by the others with a sentence.
 
 diffusers reads its own form, ComfyUI's and ltx-trainer's (`diffusion_model.`), and kohya's (`lora_unet_`) for Wan.
-kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names, and VACE's own blocks in any form
-but its own. A file that names no alpha means alpha = rank, as every reader takes it.
+kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names, biases of some layers only, and
+VACE's own blocks in any form but its own. A file that names no alpha means alpha = rank, as every reader takes it.
 """
 
 import re
@@ -26,6 +26,7 @@ KOHYA = "lora_unet_"
 COMFYUI = "diffusion_model."
 VACE = "vace_blocks"
 ALPHA = ".alpha"
+BIAS = ".diff_b"  # ComfyUI's spelling of what diffusers calls lora_B.bias
 DORA = ("dora_scale", "lora_magnitude_vector")
 
 
@@ -83,6 +84,8 @@ def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
         raise _unfit(path, "it is a DoRA, of which diffusers would drop a part without a word")
     if halves := _halves(weights):
         raise _unfit(path, f"of its layer {halves[0]} there is one factor alone")
+    if any(key.endswith(".lora_B.bias") for key in weights) and (bare := _without(".lora_B.bias", weights)):
+        raise _unfit(path, f"its layer {next(iter(bare))} has no bias, and others have one")
     try:
         translated = _translated(pipeline, denoiser, weights, path)
         source: dict[str, Any] = (
@@ -106,10 +109,29 @@ def _halves(weights: Mapping[str, Tensor]) -> list[str]:
     return sorted(first ^ {layer for layer, factor in parts if factor.startswith(("B", "up"))})
 
 
+def _without(kind: str, weights: Mapping[str, Tensor]) -> dict[str, int]:
+    """Layers with two factors and no tensor of this kind, with how many outputs each has."""
+    ups = {key: key.rpartition(".lora_")[::2] for key in weights if ".lora_" in key and not key.endswith(kind)}
+    return {
+        layer: len(weights[key])
+        for key, (layer, factor) in ups.items()
+        if factor.startswith(("B", "up")) and layer + kind not in weights
+    }
+
+
+def with_all_biases(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Where some layers have a bias, zeros for the others, which peft would leave without values."""
+    some = next(values for key, values in weights.items() if key.endswith(BIAS))
+    return weights | {layer + BIAS: some.new_zeros(size) for layer, size in _without(BIAS, weights).items()}
+
+
 def _translated(
     pipeline: Any, denoiser: object, weights: dict[str, Tensor], path: Path
 ) -> dict[str, Tensor] | None:
     """What diffusers does not read by itself, as it reads it; None: it does."""
+    has_biases = any(key.endswith(BIAS) for key in weights)
+    if has_biases:
+        weights = with_all_biases(weights)
     is_kohya = any(key.startswith(KOHYA) for key in weights)
     if any(VACE in key and key.startswith((COMFYUI, KOHYA)) for key in weights):
         return with_vace(pipeline, denoiser, weights, path)
@@ -117,7 +139,7 @@ def _translated(
         return from_kohya(weights, denoiser, path)
     if any(key.endswith(ALPHA) for key in weights) and not is_kohya:
         return with_alphas_in(weights)
-    return None
+    return weights if has_biases else None
 
 
 def with_alphas_in(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -174,6 +196,8 @@ def _renamed(weights: dict[str, Tensor], names: Mapping[str, str], path: Path) -
     done: dict[str, Tensor] = {}
     for key, values in with_alphas_in(weights).items():
         layer, _, factor = key.rpartition(".lora_")
+        if key.endswith(BIAS):
+            layer, factor = key.removesuffix(BIAS), "B.bias"
         if layer not in names:
             theirs = (layer or key).removeprefix(KOHYA).removeprefix(COMFYUI)
             raise _unfit(path, f"it has a layer {theirs}, which this base has not")

@@ -12,6 +12,7 @@ from renderlift.model.bases.controls import USUAL, controls_of, one_control
 from renderlift.model.bases.facts import BASES, COSMOS, EMBEDDED, BaseFacts, has_part
 from renderlift.model.bases.settings import Picture
 from renderlift.model.lora import read_facts
+from renderlift.model.references import check_names
 
 
 def controls(text: str, facts: BaseFacts, adapter: Path | None) -> dict[str, float]:
@@ -33,6 +34,30 @@ def controls(text: str, facts: BaseFacts, adapter: Path | None) -> dict[str, flo
     found = found or controls_of(trained or USUAL)
     if facts is not COSMOS:
         one_control(found, facts)
+    return found
+
+
+def references(text: str, facts: BaseFacts, adapter: Path | None) -> tuple[str, ...]:
+    """What an adapter reads whose file does not say it; empty = as its file says, or the picture.
+
+    Raises:
+        SetupError: no such reference, a base that takes none, no adapter, or one whose file says otherwise.
+    """
+    if not text:
+        return ()
+    found = tuple(name.strip() for name in text.split(","))
+    check_names(found, what=f"--references {text}")
+    _refuse_unless_taken("references", found, facts)
+    if not adapter:
+        raise SetupError(
+            f"there is no adapter that could read {text}", fix="Name one with --adapter, or leave --references out."
+        )
+    own = read_facts(adapter)
+    if own.names_references and own.references != found:
+        raise SetupError(
+            f"the adapter {adapter} was trained with the references {','.join(own.references)}, not {text}",
+            fix="Leave --references out: it is for adapters whose file does not say what they read.",
+        )
     return found
 
 

@@ -102,7 +102,7 @@ def _first_stage(
             ),
             strength=settings.reference_strength,
         )
-        for video in reference_videos(settings.references, clip.channels)
+        for video in reference_videos(settings.references, clip.channels, (small.height, small.width))
     ]
     return cast(Any, pipeline)(
         **call,

@@ -34,7 +34,7 @@ def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -
         frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
         references = [
             _encoded(pipeline, control.lengthened(control.laid_in(video, fit), frames))
-            for video in reference_videos(settings.references, clip.channels)
+            for video in reference_videos(settings.references, clip.channels, (fit.height, fit.width))
         ]
         beginning = _beginning(pipeline, known, fit)
         shape = _latent_shape(pipeline, frames, fit)

@@ -27,7 +27,7 @@ def can_show(name: str, channels: Container[Channel]) -> bool:
 
 def picture(name: str, clip: Clip, height: int, width: int) -> Video:
     """The picture `name` of a clip, (T, height, width, 3) uint8, as a renderer would show it."""
+    # Made at its size, as when rendering: lines that are drawn and then scaled would be grey.
     if name.startswith(CONTROL):
-        # Made at its size, as when rendering: lines that are drawn and then scaled would be grey.
         return shown_control(name.removeprefix(CONTROL), clip, height, width)
-    return resize(references.picture(name, clip.channels), height, width)
+    return resize(references.picture(name, clip.channels, (height, width)), height, width)

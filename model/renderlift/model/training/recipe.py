@@ -14,7 +14,7 @@ import msgspec
 
 from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import SetupError
-from renderlift.model.references import PHOTO, check_names
+from renderlift.model.references import CHANNELS_OF, PHOTO, check_names
 
 BASE_STAGES = ("autoencoder", "transformer", "lock")
 CONTROL = "control "  # begins the name of a control among the pictures of a training: "control edge"
@@ -57,7 +57,7 @@ class Recipe:
     """Everything that decides what is learned. Two runs of one recipe on one dataset learn the same."""
 
     task: str = _said("lift", "lift, forward, inverse, or a name of your own; goes into the adapter's file")
-    references: tuple[str, ...] = _said((), "what it sees: rgb, depth, normal, geometry, albedo, material, photo")
+    references: tuple[str, ...] = _said((), f"what it sees: {', '.join(CHANNELS_OF)}")
     target: str = _said("", "what it shall paint: photo, or one of the above")
     control: str = _said("", f"for VACE, which sees that and no references: {', '.join(CONTROLS)}; empty = edge")
     prompt: str = _said("", "for bases that read text; a scene's own caption wins; empty = the task's default")
