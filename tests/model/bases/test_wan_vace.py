@@ -1,6 +1,7 @@
 """VACE: engine buffers as the control, known pictures in their places, anchors carried over a clip."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from diffusers import WanVACEPipeline, WanVACETransformer3DModel
 
-from renderlift.bridge.clip import Clip, Video
+from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
@@ -57,6 +58,18 @@ def test_every_control_is_a_picture_of_the_size_asked_for(shot: Shot, name: str)
     assert video.shape == (2, 16, 24, 3)
     assert video.dtype == np.uint8
     assert np.ptp(video) > 20
+
+
+def test_an_id_has_its_colour_whatever_others_are_beside_it(shot: Shot) -> None:
+    def colours(*ids: int) -> list[tuple[int, ...]]:
+        numbers = np.resize(np.array(ids, np.uint32), (1, 32, 48, 1))
+        frame = replace(shot(1).frames[0], channels={**shot(1).frames[0].channels, Channel.CLASS_ID: numbers[0]})
+        picture = control_video("seg", stack([frame]), 32, 48)[0]
+        return [tuple(picture.reshape(-1, 3)[place]) for place in range(len(ids))]
+
+    few = colours(0, 1, 2, 3, 4, 65535)
+    assert colours(0, 1, 2, 3, 4, 65535, 70000, 3_000_000_000)[:6] == few
+    assert few[0] == (0, 0, 0) and len(set(few)) == 6
 
 
 def test_segmentation_gives_each_id_one_colour_in_every_clip(shot: Shot) -> None:

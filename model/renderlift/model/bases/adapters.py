@@ -26,6 +26,7 @@ KOHYA = "lora_unet_"
 COMFYUI = "diffusion_model."
 VACE = "vace_blocks"
 ALPHA = ".alpha"
+FACTORS = ("A.weight", "B.weight", "down.weight", "up.weight")
 BIAS = ".diff_b"  # ComfyUI's spelling of what diffusers calls lora_B.bias
 DORA = ("dora_scale", "lora_magnitude_vector")
 
@@ -146,6 +147,9 @@ def with_alphas_in(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Dotted names with an alpha apart (`diffusion_model.blocks.0.self_attn.q.alpha`), as factors alone.
 
     diffusers takes alphas for some models, and for LTX-2 refuses the file.
+
+    Raises:
+        ValueError: there is something beside factors, which would be lost.
     """
     done: dict[str, Tensor] = {}
     for key, values in weights.items():
@@ -154,6 +158,8 @@ def with_alphas_in(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             if not key.endswith(ALPHA):
                 done[key] = values
             continue
+        if factor not in FACTORS:
+            raise ValueError(f"its layer {layer} has a lora_{factor}, which is more than a LoRA")
         is_down = factor.startswith(("A", "down"))
         alpha = weights.get(layer + ALPHA)
         scale = float(alpha) / len(values) if is_down and alpha is not None else 1.0

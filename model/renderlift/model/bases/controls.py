@@ -6,9 +6,11 @@ hold), so the same surface looks the same in every window.
 
 import math
 from collections.abc import Container, Mapping
+from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from renderlift.bridge.clip import Clip, Video
 from renderlift.bridge.controls import CONTROLS
@@ -127,15 +129,27 @@ def _frame(name: str, channels: Mapping[Channel, Array], height: int, width: int
 
 def _coloured(ids: Array) -> Picture:
     """A colour for each id, the same in every frame: the golden angle around the hues, by the id's bits."""
-    most = int(ids.max())
-    # Counted where they are few: finding out which there are takes longer than all else.
-    unique, place = (np.arange(most + 1), ids) if most < COUNTED else np.unique(ids, return_inverse=True)
-    hue = (unique.astype(np.float64) * 0.618033988749895 % 1 * 180).astype(np.uint8)
-    value = (255 - unique % 4 * 40).astype(np.uint8)
-    hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1)[None]
-    palette = cv2.cvtColor(np.ascontiguousarray(hsv), cv2.COLOR_HSV2RGB)[0]
-    palette[unique == 0] = 0
-    return palette[place.reshape(ids.shape[:2])].astype(np.uint8)
+    if ids.max() < COUNTED:  # finding out which there are would take longer than all else
+        return _few()[ids[..., 0]]
+    unique, place = np.unique(ids, return_inverse=True)
+    return _palette(unique)[place.reshape(ids.shape[:2])]
+
+
+@cache
+def _few() -> NDArray[np.uint8]:
+    return _palette(np.arange(COUNTED))
+
+
+def _palette(ids: Array) -> NDArray[np.uint8]:
+    """(N, 3): the colours of ids, whatever others are beside them."""
+    hue = (ids.astype(np.float64) * 0.618033988749895 % 1 * 180).astype(np.uint8)
+    value = (255 - ids % 4 * 40).astype(np.uint8)
+    hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1)
+    # OpenCV rounds the last few of a row in another way.
+    padded = np.pad(hsv, ((0, 64), (0, 0)))[None]
+    palette = cv2.cvtColor(np.ascontiguousarray(padded), cv2.COLOR_HSV2RGB)[0, : len(ids)]
+    palette[ids == 0] = 0
+    return np.asarray(palette, np.uint8)
 
 
 def _grey(values: Array) -> Picture:
