@@ -18,7 +18,7 @@ from renderlift.bridge import enhance_many as many
 from renderlift.bridge.batch import Failure, Look, streams_of
 from renderlift.bridge.cli import app
 from renderlift.bridge.cluster import Busy, Cluster
-from renderlift.bridge.enhance_many import cluster_for
+from renderlift.bridge.enhance_many import cluster_for, with_whole_paths
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.events import Events
 from renderlift.bridge.record import Recorder
@@ -191,3 +191,15 @@ def test_a_killed_command_leaves_nobody_behind_and_goes_on_when_given_again(tmp_
     subprocess.run(plain, env=environment, check=True, capture_output=True)
     assert (tmp_path / "plain.mp4").read_bytes() == (tmp_path / "out" / "take0.mp4").read_bytes()
     assert {p.pid for p in ray_processes()} - before == set()
+
+
+def test_options_that_name_places_and_no_others_become_whole_paths_for_other_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("depth", "looks", "base"):
+        (tmp_path / name).mkdir()
+    words = {"references": "depth", "control": "depth", "prompt": "a long one" * 100, "adapter": "none", "seed": 3}
+    places = {"reference_images": "looks", "base": "base"}
+    whole = {name: str(tmp_path / folder) for name, folder in places.items()}
+    assert with_whole_paths(words | places) == words | whole

@@ -14,6 +14,7 @@ from renderlift.bridge.errors import SetupError, with_fix
 from renderlift.bridge.events import Events
 from renderlift.bridge.loading import load_told, tell_base
 from renderlift.bridge.remedied import in_words
+from renderlift.bridge.renderer_options import PLACES
 
 
 def is_many(recordings: Sequence[Path], workers: int | None, address: str) -> bool:
@@ -23,8 +24,9 @@ def is_many(recordings: Sequence[Path], workers: int | None, address: str) -> bo
 
 def with_whole_paths(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a renderer, as another machine understands them."""
+    # By name: there may well be a folder called depth, which --references depth does not mean.
     return {
-        name: str(Path(value).resolve()) if isinstance(value, str) and Path(value).exists() else value
+        name: str(Path(value).resolve()) if name in PLACES and Path(value).exists() else value
         for name, value in options.items()
     }
 

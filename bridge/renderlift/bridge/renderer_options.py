@@ -65,6 +65,9 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
 )
 
 
+# Those that may name a file or a folder.
+PLACES = ("base", "adapter", "lock_weights", "anchors", "reference_images")
+
 # Those that are not typed as their argument is named.
 _WORDS: dict[str, str] = {
     option.name: option.default.param_decls[0].partition("/")[0] for option in OPTIONS if option.default.param_decls
