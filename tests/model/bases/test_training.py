@@ -37,7 +37,7 @@ from .small_training import SMALL, write_pair
 Shot = Callable[..., Clip]
 BASES = ("tiny_base", "ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b")
 TWO_EXPERTS = ("wan_a14b", "wan_vace_a14b")
-ROUNDED = ("ltx2_3", "wan_vace", "wan_vace_a14b")
+ROUNDED = ("ltx2_3", "ltx2_5", "wan_vace", "wan_vace_a14b")
 STEPS = 10
 FRAMES = 9  # as few as all of them take, beyond a single one
 GIVEN: dict[str, Any] = {**SMALL, "steps": STEPS, "frames": FRAMES, "alpha": 4, "weigh_channels": False}
@@ -126,7 +126,7 @@ def test_ten_steps_give_an_adapter_that_paints_the_same_elsewhere(
     plain = painted_by(Bench(**{**vars(benches[0]), "denoisers": {}}), base, clip)
     apart = abs(here.astype(int) - elsewhere)
     # Weights that the library maps from their file do not begin at multiples of 64 bytes, as trained ones do, and
-    # some of LTX-2.3's and VACE's sums then round the other way.
+    # some of the sums of LTX-2.3, 2.5 and VACE then round the other way, which ones depends on the machine.
     assert apart.max() <= (1 if base.name in ROUNDED else 0)
     assert (apart > 0).mean() < 1e-3
     assert not np.array_equal(here, plain)
