@@ -28,7 +28,7 @@ from renderlift.model.render import load, load_base
 from renderlift.model.training import adapter as training
 from renderlift.model.training import parts, text
 from renderlift.model.training.bench import Bench, experts_turns, open_bench
-from renderlift.model.training.in_context import OF_WAN, kind_of
+from renderlift.model.training.in_context import OF_LTX2, OF_WAN, kind_of
 from renderlift.model.training.run import train
 from renderlift.model.training.talk import Silence
 
@@ -322,3 +322,17 @@ def test_each_expert_is_trained_on_its_own_noise_levels(
     assert drawn.max() - drawn.min() > 0.8 * (high - max(low, 0.02))
     assert all(bench.expert_at(float(level)) == expert for level in drawn)
     assert sum(experts_turns(bench, levels)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 8])
+def test_distilled_weights_are_trained_on_the_levels_that_painting_in_as_many_steps_visits(
+    ltx2: Path, shot: Shot, steps: int
+) -> None:
+    recipe = training.Recipe(task="lift", base=str(ltx2), rank=2, alpha=2, sampled_steps=steps)
+    autoencoder = parts.load_part(ltx2, "vae", torch.float32)
+    bench = open_bench(ltx2, OF_LTX2, recipe, autoencoder, (torch.device("cpu"), torch.float32))
+    pipeline: Any = load_base(str(ltx2), torch.float32)
+    with torch.inference_mode():
+        open_painter(facts_of(ltx2), pipeline, RenderSettings(steps=steps), ltx2)(shot(FRAMES, 32, 64), {})
+    trained = training.levels_of(bench, recipe, torch.zeros(1, 8, 2, 4, 8)).sampled
+    torch.testing.assert_close(trained, pipeline.scheduler.sigmas[:-1].cpu())

@@ -180,12 +180,19 @@ def _fit(pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSett
 
 
 def _schedule(steps: int, facts: BaseFacts) -> dict[str, Any]:
-    """Distilled weights want noise levels they were distilled on: of fewer steps, some of them, spread evenly."""
+    given = distilled_levels(steps) if facts.is_distilled else []
+    return {"num_inference_steps": steps} | ({"sigmas": given} if given else {})
+
+
+def distilled_levels(steps: int) -> list[float]:
+    """Noise levels that distilled weights were distilled on: of fewer steps, some of them, spread evenly.
+
+    Of more steps there are none.
+    """
     most = len(DISTILLED_SIGMA_VALUES)
-    if not facts.is_distilled or steps > most:
-        return {"num_inference_steps": steps}
-    places = np.linspace(0, most - 1, steps).round().astype(int)
-    return {"sigmas": [DISTILLED_SIGMA_VALUES[place] for place in places], "num_inference_steps": steps}
+    if steps > most:
+        return []
+    return [DISTILLED_SIGMA_VALUES[place] for place in np.linspace(0, most - 1, steps).round().astype(int)]
 
 
 def _guidance(settings: RenderSettings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from renderlift.bridge.clip import Video
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.controls import USUAL
 from renderlift.model.bases.facts import EMBEDDED, WAN_VACE, BaseFacts
+from renderlift.model.bases.ltx2 import distilled_levels
 from renderlift.model.control import resize
 from renderlift.model.device import pick_dtype
 from renderlift.model.render import find_base
@@ -178,12 +179,14 @@ def spread(length: int, count: int) -> list[int]:
 
 def levels_of(bench: Bench, recipe: Recipe, target: Tensor) -> NoiseLevels:
     """The base's noise levels for a target of this shape (..., C, t, h, w)."""
-    return bench.kind.levels(
+    levels = bench.kind.levels(
         bench.scheduler,
         target.shape[-3:].numel(),
         sampled_steps=recipe.sampled_steps,
         sampled_share=recipe.sampled_share,
     )
+    given = distilled_levels(recipe.sampled_steps) if find_base(recipe.base)[1].is_distilled else []
+    return replace(levels, sampled=torch.tensor(given)) if given else levels
 
 
 @torch.no_grad()
