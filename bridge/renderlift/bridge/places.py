@@ -1,11 +1,10 @@
 """Where an output may stand: not among what it is made from."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from renderlift.bridge.errors import RecordingError
-from renderlift.bridge.renderer_options import option_word
+from renderlift.bridge.renderer_options import PLACES, option_word
 
 
 def refuse_place(
@@ -35,6 +34,5 @@ def refuse_place(
 
 
 def _folders(options: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    # A prompt may be longer than any name can be, over which Path.is_dir stumbles.
-    strings = [(name, value) for name, value in options.items() if isinstance(value, str)]
-    return [(name, value) for name, value in strings if os.path.isdir(value)]  # noqa: PTH112
+    # By name: a folder may be called as a reference is, or a prompt.
+    return [(name, str(options[name])) for name in PLACES if name in options and Path(str(options[name])).is_dir()]

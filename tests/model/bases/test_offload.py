@@ -10,7 +10,7 @@ from accelerate import cpu_offload_with_hook
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
-from renderlift.model import lora, presets
+from renderlift.model import presets
 from renderlift.model.bases.adapters import load_adapter
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
@@ -18,19 +18,10 @@ from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.endure import memory_remedies
 from renderlift.model.offload import BLOCKS, LAYERS, bring_by_layers, group_levels
 from renderlift.model.render import load_base
+from tests.model.bases.random_adapter import random_adapter
 
 Shot = Callable[..., Clip]
 CPU = torch.device("cpu")
-
-
-def random_adapter(pipeline: Any, folder: Path, seed: int = 0) -> Path:
-    lora.attach(pipeline.transformer, rank=2)
-    torch.manual_seed(seed)
-    for name, parameter in pipeline.transformer.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter)
-    lora.save(pipeline.transformer, folder, lora.AdapterFacts(task="lift", base=""))
-    return folder
 
 
 def weights(pipeline: Any) -> dict[str, Tensor]:

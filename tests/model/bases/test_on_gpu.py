@@ -18,10 +18,11 @@ from renderlift.bridge.clip import Clip
 from renderlift.bridge.enhance import enhance
 from renderlift.bridge.films import read_png
 from renderlift.bridge.record import Recorder
-from renderlift.model import lora, presets
+from renderlift.model import presets
 from renderlift.model.pairs.scene_folder import write_scene
 from renderlift.model.render import load, load_base
 from renderlift.model.training.run import train
+from tests.model.bases.random_adapter import random_adapter
 
 Shot = Callable[..., Clip]
 pytestmark = [
@@ -110,7 +111,10 @@ def test_memory_that_ends_amid_a_step_leaves_base_and_adapter_whole(
     if preset == "parts-int8":
         pytest.importorskip("torchao")
     base: Path = request.getfixturevalue(name)
-    clip, adapter = shot(9, 64, 96), random_adapter(base, tmp_path / "adapter", seed=0)
+    clip, adapter = (
+        shot(9, 64, 96),
+        random_adapter(load_base(str(base), torch.float32), tmp_path / "adapter", seed=0),
+    )
     block = LTX2VideoTransformerBlock if name == "ltx2" else WanTransformerBlock
     compute, failing_in = block.forward, [0]  # calls until memory ends, by attempts
 
@@ -135,21 +139,12 @@ def test_memory_that_ends_amid_a_step_leaves_base_and_adapter_whole(
     assert len(render.remedies) == 2  # type: ignore[attr-defined]
     if (name, preset) == ("wan_a14b", "parts-int8"):
         return  # whose adapters are loaded anew rather than swapped: diffusers cannot, into int8 in groups
-    random_adapter(base, adapter, seed=1)  # trained anew, and swapped in place where that can be
+    random_adapter(
+        load_base(str(base), torch.float32), adapter, seed=1
+    )  # trained anew, and swapped in place where that can be
     other = render(clip)
     assert np.abs(other.astype(int) - whole).mean() > 1
     assert np.array_equal(other, load(base=str(base), adapter=str(adapter), preset=preset, **asked)(clip))
-
-
-def random_adapter(base: Path, folder: Path, *, seed: int) -> Path:
-    pipeline = load_base(str(base), torch.float32)
-    lora.attach(pipeline.transformer, rank=2)
-    torch.manual_seed(seed)
-    for name, parameter in pipeline.transformer.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter)
-    lora.save(pipeline.transformer, folder, lora.AdapterFacts(task="lift", base=""))
-    return folder
 
 
 def test_two_stages_run_part_by_part(ltx2: Path, shot: Shot) -> None:
