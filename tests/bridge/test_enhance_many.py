@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from renderlift.bridge import enhance_many as many
-from renderlift.bridge.batch import Failure, Look, streams_of
+from renderlift.bridge.batch import Failure, Look, Piece, streams_of
 from renderlift.bridge.cli import app
 from renderlift.bridge.cluster import Busy, Cluster
 from renderlift.bridge.enhance_many import cluster_for, with_whole_paths
@@ -146,6 +146,25 @@ def test_a_base_that_only_other_machines_have_is_not_missed_here(tmp_path, takes
     look = Look(options={"base": "/on/another/machine"})
     with Events(as_json=True, out=io.StringIO()) as events:
         assert many.enhance_many(chosen, look, Cluster(address="auto"), events, restart=False) == (0, 1, 0)
+
+
+def test_each_worker_is_told_with_the_steps_of_its_clip_or_as_loading(tmp_path, takes, monkeypatch):
+    def by_far_workers(streams, look, cluster, *, told, **_):
+        plain, loading = Busy(1, "node1, process 41", Piece(streams[0])), Busy(2, "", None)
+        told([plain, loading, Busy(3, "node7, process 4711", Piece(streams[1]), (3, 8))], {"take1": 12})
+        yield streams[0], Failure("as asked for")
+        yield streams[1], Failure("as asked for")
+
+    monkeypatch.setattr(many, "enhance_all", by_far_workers)
+    chosen = streams_of([Path(name) for name in takes(2)], tmp_path / "out")
+    cluster, said = Cluster(address="auto"), io.StringIO()
+    with Events(out=io.StringIO(), err=said) as events:
+        many.enhance_many(chosen, Look(), cluster, events, restart=False)
+    # The first is told by its frames alone: it has no steps that would take long.
+    assert said.getvalue().splitlines()[1:3] == [
+        "worker 2: loading",
+        "worker 3: 12/30 take1, step 3 of 8 (node7, process 4711)",
+    ]
 
 
 def test_one_gpu_is_not_enough_for_several_workers():

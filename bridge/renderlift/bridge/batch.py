@@ -23,6 +23,7 @@ from renderlift.bridge.record import summarize
 from renderlift.bridge.renderer import load_renderer
 from renderlift.bridge.segment_index import StreamSummary
 from renderlift.bridge.split import Share, split
+from renderlift.bridge.steps_file import StepsFile, read_steps
 from renderlift.bridge.video import refuse_other_ending
 
 SHARES_PER_WORKER = 4  # more even the load out, fewer read the recording less often
@@ -161,7 +162,8 @@ def enhance_all(
         restart: give up what earlier runs have finished, and replace outputs.
         told: called now and then with how far it is.
         died: called when a worker has died over a stream.
-        steps: called with the denoising steps of the clip at work, where this process works.
+        steps: called with the denoising steps of the clip at work, where this process works; those of workers stand
+            in what `told` is called with.
         load: loads the renderer, where this process works.
 
     Raises:
@@ -272,7 +274,8 @@ class _Books:
         for stream in {worker.piece.stream for worker in busy if worker.piece}:
             # While a stream is put together it has no ledger.
             self._done[stream.name] = max(self._done.get(stream.name, 0), frames_done(stream.output))
-        self._told(busy, self._done)
+        with_steps = [replace(at, steps=read_steps(_parts(at.piece))) if at.piece else at for at in busy]
+        self._told(with_steps, self._done)
 
     def again(self, piece: Piece) -> bool:
         self._died(piece.stream)
@@ -284,16 +287,21 @@ class _Books:
 def open_work(
     look: Look,
     progress: Callable[[Stream, int], None] = lambda stream, frames: None,
-    steps: Steps = lambda done, total: None,
+    steps: Steps | None = None,
     load: LoadRenderer = load_renderer,
 ) -> Callable[[Piece], Result]:
-    """Load the renderer; gives what does pieces with it. Neither raises: what is wrong becomes a `Failure`."""
+    """Load the renderer; gives what does pieces with it. Neither raises: what is wrong becomes a `Failure`.
+
+    Args:
+        steps: called with the denoising steps of the clip at work; None = they are written down beside its parts.
+    """
     try:
         render = load(look.render, look.options)
     except RenderliftError as error:
         wrong = Failure(error.message, error.fix, fatal=True)
         return lambda piece: wrong
-    tell_steps(render, steps)
+    file = StepsFile()
+    tell_steps(render, steps or file.write)
     length, overlap = clip_size(render, look.length, look.overlap)
 
     def work(piece: Piece) -> Result:
@@ -302,15 +310,22 @@ def open_work(
         try:
             if piece.shares:
                 return split(order, piece.shares)
-            if piece.share:
-                return enhance_share(order, render, *piece.share)
-            return fulfil(
-                order, render, noted=stream.noted, progress=lambda frames, total: progress(stream, frames)
-            )
+            with file.beside(_parts(piece)):
+                if piece.share:
+                    return enhance_share(order, render, *piece.share)
+                return fulfil(
+                    order, render, noted=stream.noted, progress=lambda frames, total: progress(stream, frames)
+                )
         except RenderliftError as error:
             return Failure(error.message, error.fix)
 
     return work
+
+
+def _parts(piece: Piece) -> Path:
+    """The folder of the parts that a piece adds."""
+    start = piece.share[0] if piece.share else None
+    return Parts(piece.stream.output, piece.stream.summary, beside=False, share=start).folder
 
 
 def _size(piece: Piece) -> tuple[int, int]:

@@ -49,6 +49,7 @@ class Busy(Generic[Piece]):
     number: int  # from 1
     place: str  # of its process, e.g. "node7, process 4711"; empty while it is opened
     piece: Piece | None  # None: it is being opened
+    steps: tuple[int, int] | None = None  # of the clip at work, done and all; None: not known
 
 
 @contextmanager

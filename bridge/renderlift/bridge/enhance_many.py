@@ -122,15 +122,21 @@ def _tell_progress(
     failed = sum(isinstance(outcome, Failure) for outcome in outcomes.values())
     text = f"{len(outcomes)} of {len(streams)} outputs" + f", {failed} failed" * bool(failed)
     events.progress("rendering", sum(done.values()), total, text=text, outputs=len(outcomes), failed=failed)
-    if not sys.stderr.isatty():
-        return
     for worker in busy:
-        stage = f"worker {worker.number}"
-        if worker.piece is None:
-            events.progress(stage, 0, None, text="loading")
-            continue
-        stream = worker.piece.stream
-        events.progress(stage, done.get(stream.name, 0), stream.summary.frames, text=stream.name)
+        # Elsewhere than on a terminal, only what takes long within a clip is worth a line for each.
+        if worker.piece is None or worker.steps or sys.stderr.isatty():
+            _tell_worker(events, worker, done)
+
+
+def _tell_worker(events: Events, worker: Busy[Piece], done: Mapping[str, int]) -> None:
+    stage, place = f"worker {worker.number}", worker.place
+    if worker.piece is None:
+        events.progress(stage, 0, None, text="loading", bar=False, name=None, place="", steps=None)
+        return
+    name, frames = worker.piece.stream.name, worker.piece.stream.summary.frames
+    step = ", step {} of {}".format(*worker.steps) if worker.steps else ""
+    text = name + step + f" ({place})" * bool(place)
+    events.progress(stage, done.get(name, 0), frames, text=text, name=name, place=place, steps=worker.steps)
 
 
 def _tell_outcome(events: Events, stream: Stream, outcome: Enhanced | Failure) -> None:
