@@ -9,10 +9,11 @@ from renderlift.bridge.errors import SetupError, install_fix
 from renderlift.bridge.events import Events
 
 # The first GPU is the one that renders unless --device says otherwise.
-_FITS = """import torch
-    from renderlift.model.bases.published import fits
-    there = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
-    memory_bytes = {asked_bytes!r} or there
+_FITS = """from renderlift.model.bases.published import fits
+    memory_bytes = {asked_bytes!r}
+    if not memory_bytes:
+        import torch
+        memory_bytes = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
     found = {{"memory_bytes": memory_bytes, "fits": fits({base!r}, memory_bytes)}}"""
 GIGABYTE = 2.0**30
 SHOWN = (

@@ -8,16 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
-
-import torch
-from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
-from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerBlock
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.attention import use_fast_kernel
 from renderlift.model.bases.facts import BaseFacts, has_part, weight_files
-from renderlift.model.offload import bring_in_groups
+
+if TYPE_CHECKING:  # who only asks what would fit, as `renderlift doctor`, does not wait for it
+    import torch
 
 GIGABYTE = 2.0**30  # as GPUs are sold
 # Beside the weights: autoencoder tiles, the allocator's slack and the driver's own.
@@ -157,13 +154,17 @@ def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
 
 
 def settle(
-    pipeline: object, preset: Preset, device: torch.device, *, steps: int = 0, reference_share: float = 0.0
+    pipeline: object, preset: Preset, device: "torch.device", *, steps: int = 0, reference_share: float = 0.0
 ) -> None:
     """Put a loaded pipeline where the preset wants it, once its adapters are in.
 
     Args:
         reference_share: tokens of references for each token of the target.
     """
+    from renderlift.model.attention import use_fast_kernel
+    from renderlift.model.block_cache import cache_blocks
+    from renderlift.model.offload import bring_in_groups
+
     opened = cast(Any, pipeline)
     if preset.tiled:
         opened.vae.enable_tiling()
@@ -172,7 +173,7 @@ def settle(
             _allow_variants()
             denoiser.compile_repeated_blocks(fullgraph=True)
         elif preset.offload and steps >= CACHE_FROM_STEPS:  # the cache's hooks do not compile in one graph
-            _cache(denoiser, CACHE_THRESHOLD / (1 + reference_share))
+            cache_blocks(denoiser, CACHE_THRESHOLD / (1 + reference_share))
         if device.type == "cuda":
             use_fast_kernel(denoiser)
     match preset.offload:
@@ -186,8 +187,10 @@ def settle(
             bring_in_groups(opened, device)
 
 
-def gpu_memory_bytes(device: torch.device) -> float:
+def gpu_memory_bytes(device: "torch.device") -> float:
     """Of the whole card; 0 where there is none."""
+    import torch
+
     return float(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0.0
 
 
@@ -201,32 +204,6 @@ def _allow_variants() -> None:
     from torch import _dynamo
 
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, MOST_COMPILED)
-
-
-class _PictureAndSound(TransformerBlockMetadata):  # type: ignore[misc]
-    """Of LTX-2's blocks: sound goes through them beside the picture, where in other models words do.
-
-    The cache asks for what goes beside by the name of words. LTX-2 has such an argument too, but words only go in.
-    """
-
-    def _get_parameter_from_args_kwargs(self, identifier: str, args: Any = (), kwargs: Any = None) -> Any:
-        name = "audio_hidden_states" if identifier == "encoder_hidden_states" else identifier
-        return super()._get_parameter_from_args_kwargs(name, args, kwargs)
-
-
-def _cache(denoiser: Any, threshold: float) -> None:
-    """Skip the blocks after the first one in steps where that changes little.
-
-    Args:
-        threshold: over all tokens. Clean references hardly change from step to step, and thin the mean out.
-    """
-    from diffusers import FirstBlockCacheConfig
-
-    if not hasattr(denoiser, "enable_cache"):  # Cosmos
-        return
-    # The one of these bases' blocks that diffusers does not know.
-    TransformerBlockRegistry.register(LTX2VideoTransformerBlock, _PictureAndSound(0, 1))
-    denoiser.enable_cache(FirstBlockCacheConfig(threshold=threshold))
 
 
 def usual_tokens(facts: BaseFacts) -> int:

@@ -11,7 +11,7 @@ from diffusers.models.attention_dispatch import AttentionBackendName, _Attention
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
-from renderlift.model import presets
+from renderlift.model import offload, presets
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import RenderSettings
@@ -51,7 +51,7 @@ def opened(folder: Path, dtype: torch.dtype) -> Any:
     """A base as a GPU gets it, but for the way of its weights there."""
     pipeline: Any = load_base(str(folder), dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(presets, "bring_in_groups", lambda *_, **__: None)
+        patch.setattr(offload, "bring_in_groups", lambda *_, **__: None)
         presets.settle(pipeline, presets.named("layers"), torch.device("cuda"))
     return pipeline
 

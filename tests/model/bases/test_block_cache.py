@@ -10,7 +10,7 @@ import torch
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerBlock
 
 from renderlift.bridge.clip import Clip
-from renderlift.model import presets
+from renderlift.model import block_cache, presets
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import RenderSettings
@@ -45,7 +45,7 @@ def test_a_threshold_of_nothing_changes_nothing(
     folder: Path = request.getfixturevalue(name)
     monkeypatch.setattr(presets, "CACHE_THRESHOLD", NEVER)
     cached = load(base=str(folder), guidance=guidance, **LEAN)(shot(9))
-    monkeypatch.setattr(presets, "_cache", lambda *_: None)
+    monkeypatch.setattr(block_cache, "cache_blocks", lambda *_: None)
     assert np.array_equal(cached, load(base=str(folder), guidance=guidance, **LEAN)(shot(9)))
 
 
@@ -66,7 +66,7 @@ def test_a_skipped_step_is_what_it_would_have_been_where_nothing_changed(
 ) -> None:
     """Picture and sound: both go through the blocks."""
     transformer: Any = load_base(str(request.getfixturevalue(name)), torch.float32).transformer
-    presets._cache(transformer, NEVER)
+    block_cache.cache_blocks(transformer, NEVER)
     words = transformer.config.caption_channels if transformer.config.use_prompt_embeddings else 32
     given: dict[str, Any] = {
         "hidden_states": torch.randn(2, 12, 8),
@@ -122,6 +122,6 @@ def test_references_that_hardly_change_do_not_hide_a_target_that_does(
     name: str, threshold: float, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     seen: list[float] = []
-    monkeypatch.setattr(presets, "_cache", lambda _, over_all_tokens: seen.append(over_all_tokens))
+    monkeypatch.setattr(block_cache, "cache_blocks", lambda _, over_all_tokens: seen.append(over_all_tokens))
     load(base=str(request.getfixturevalue(name)), **LEAN)
     assert seen == [threshold]
