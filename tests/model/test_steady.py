@@ -163,7 +163,9 @@ def test_what_is_kept_by_half_stays_so_from_clip_to_clip(
     clip: Clip, length: int, overlap: int, tmp_path: Path
 ) -> None:
     names, one_wall = (IdName(1, "wall", "Wall", "wall"),), np.ones((clip.height, clip.width, 1), np.uint32)
-    frames = [replace(f, names=names, channels={**f.channels, Channel.INSTANCE_ID: one_wall}) for f in clip.frames]
+    frames = [
+        replace(f, names=names, channels={**f.channels, Channel.INSTANCE_ID: one_wall}) for f in clip.frames[:5]
+    ]
     brighter = GeometryLock()
     brighter.affine.bias.data[3:] = 40 / 255
     save_lock(brighter, tmp_path / "lock.safetensors")
@@ -179,6 +181,7 @@ def test_a_preview_by_the_embedded_base_paints_the_fresh_frame_and_goes_on(clip:
     assert preview_size(render, None) == (2, 1)
     assert preview_size(load(steps=1, steady=0.0), None) == (1, 0)
     going_on = GoingOn(render, overlap=1, fades=False)
+    clip = stack(clip.frames[:4])
     film = [going_on(stack(clip.frames[:1]))]
     film += [going_on(stack(clip.frames[t - 1 : t + 1], shared=1))[1:] for t in range(1, len(clip))]
     alone = [load(steps=1, steady=0.0)(stack([frame])) for frame in clip.frames]
@@ -205,7 +208,8 @@ def test_without_flow_and_depth_it_is_refused_with_the_way_out(clip: Clip) -> No
 
 def test_the_embedded_base_is_steadied_where_surfaces_can_be_followed(clip: Clip) -> None:
     usual, plain = load(steps=1), load(steps=1, steady=0.0)
-    assert warp_error(usual(clip), clip.channels) < warp_error(plain(clip), clip.channels)
-    assert np.array_equal(steadied(clip, plain(clip), 0.6), usual(clip))
+    steady, painted = usual(clip), plain(clip)
+    assert warp_error(steady, clip.channels) < warp_error(painted, clip.channels)
+    assert np.array_equal(steadied(clip, painted, 0.6), steady)
     blind = without(without(clip, Channel.FLOW), Channel.DEPTH)
     assert np.array_equal(usual(blind), plain(blind))

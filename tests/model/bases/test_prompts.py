@@ -80,7 +80,12 @@ class Reader:
 
     @property
     def held(self) -> int:
-        gc.collect()
+        if self._alive > REMEMBERED:
+            gc.collect()  # takes its time, and finds something only where results hold each other
+        return self._alive
+
+    @property
+    def _alive(self) -> int:
         return sum(result() is not None for result in self.results)
 
 

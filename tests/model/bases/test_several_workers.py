@@ -1,4 +1,4 @@
-"""Large bases on several workers, each with a base of its own, make what one makes: clips go on from each other."""
+"""Bases on several workers, each with one of its own, make what one makes: clips go on from each other."""
 
 import importlib.util
 import io
@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from renderlift.bridge import cluster
-from renderlift.bridge.batch import Choice, Look, streams_of
+from renderlift.bridge.batch import Choice, Look, enhance_all, streams_of
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.cluster import Cluster
-from renderlift.bridge.enhance import enhance
+from renderlift.bridge.enhance import Enhanced, enhance
 from renderlift.bridge.enhance_many import enhance_many
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import read_png
@@ -107,6 +107,24 @@ def test_two_workers_make_the_very_pictures_of_one(wan: Path, chosen: Choice) ->
     with Events(as_json=True, out=io.StringIO()) as events:
         assert enhance_many(chosen, look, TWO, events, restart=False) == (2, 0, 0)
     assert same_as_of_one_process(chosen, wan)
+
+
+def test_the_embedded_base_makes_the_very_videos_of_one_process(
+    make_clip: Callable[..., Clip], tmp_path: Path, modules: None
+) -> None:
+    for number in range(2):
+        with Recorder(tmp_path / f"take{number}") as recorder:
+            for frame in make_clip(9, 64, 96, seed=number).frames:
+                recorder.write(frame)
+    streams = streams_of([tmp_path / "take0", tmp_path / "take1"], tmp_path / "out").streams
+    options = {"steps": 1, "device": "cpu", "dtype": "float32"}
+    done = dict(enhance_all(streams, Look(options=options, length=5, overlap=2), TWO))
+    assert all(isinstance(outcome, Enhanced) and outcome.frames == 9 for outcome in done.values())
+    render = load(steps=1, device="cpu", dtype="float32")
+    for stream in streams:
+        plain = tmp_path / f"{stream.name}.plain.mp4"
+        enhance(stream.recording, plain, render, length=5, overlap=2)
+        assert stream.output.read_bytes() == plain.read_bytes()
 
 
 class Killer(io.StringIO):

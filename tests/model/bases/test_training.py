@@ -35,6 +35,7 @@ from renderlift.model.training.talk import Silence
 from .small_training import SMALL, write_pair
 
 Shot = Callable[..., Clip]
+Elsewhere = Callable[..., np.ndarray]
 BASES = ("tiny_base", "ltx2", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b")
 TWO_EXPERTS = ("wan_a14b", "wan_vace_a14b")
 ROUNDED = ("ltx2_3", "ltx2_5", "wan_vace", "wan_vace_a14b")
@@ -42,17 +43,19 @@ STEPS = 10
 FRAMES = 9  # as few as all of them take, beyond a single one
 GIVEN: dict[str, Any] = {**SMALL, "steps": STEPS, "frames": FRAMES, "alpha": 4, "weigh_channels": False}
 
-# Renders the clip that the test renders, in a process of its own.
+# Renders clips that the test renders, in a process of its own: one line for each, answered when it is done.
 ELSEWHERE = f"""
 import sys
 import numpy as np
 from renderlift.bridge.clip import clips
 from renderlift.bridge.record import read_frames
 from renderlift.model.render import load
-base, adapter, recording, output = sys.argv[1:]
-as_painted = {{"device": "cpu", "dtype": "float32", "lock": False, "steady": 0.0}}
-render = load(base=base, adapter=adapter, steps=4, guidance=1.0, **as_painted)
-np.save(output, render(next(clips(read_frames(recording), length={FRAMES}))))
+for line in sys.stdin:
+    base, adapter, recording, output = line.rstrip().split("|")
+    as_painted = {{"device": "cpu", "dtype": "float32", "lock": False, "steady": 0.0}}
+    render = load(base=base, adapter=adapter, steps=4, guidance=1.0, **as_painted)
+    np.save(output, render(next(clips(read_frames(recording), length={FRAMES}))))
+    print("done", flush=True)
 """
 
 
@@ -92,6 +95,21 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> list[Bench]:
     return kept
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    """elsewhere(base, adapter, recording, output): what another process paints."""
+    command = [sys.executable, "-c", ELSEWHERE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+
+        def paint(*paths: Path) -> np.ndarray:
+            print(*paths, sep="|", file=process.stdin, flush=True)
+            assert process.stdout.readline() == "done\n", process.wait(5)
+            return np.load(paths[-1])
+
+        yield paint
+
+
 def painted_by(bench: Bench, base: Path, clip: Clip) -> np.ndarray:
     """What the trained models themselves paint."""
     pipeline: Any = load_base(str(base), torch.float32)
@@ -114,17 +132,20 @@ def learned(file: Path) -> bool:
 
 
 def test_ten_steps_give_an_adapter_that_paints_the_same_elsewhere(
-    base: Path, dataset: Path, benches: list[Bench], shot: Shot, tmp_path: Path
+    base: Path,
+    dataset: Path,
+    benches: list[Bench],
+    elsewhere: Callable[..., np.ndarray],
+    shot: Shot,
+    tmp_path: Path,
 ) -> None:
     output, clip = tmp_path / "adapter", shot(FRAMES, 32, 64)
     assert train(output, dataset, base=str(base), **GIVEN)
     with torch.no_grad():
         here = painted_by(benches[0], base, clip)
-    arguments = [str(base), str(output), str(dataset / "000000" / "render"), str(tmp_path / "elsewhere.npy")]
-    subprocess.run([sys.executable, "-c", ELSEWHERE, *arguments], check=True)
-    elsewhere = np.load(tmp_path / "elsewhere.npy")
+    there = elsewhere(base, output, dataset / "000000" / "render", tmp_path / "elsewhere.npy")
     plain = painted_by(Bench(**{**vars(benches[0]), "denoisers": {}}), base, clip)
-    apart = abs(here.astype(int) - elsewhere)
+    apart = abs(here.astype(int) - there)
     # Weights that the library maps from their file do not begin at multiples of 64 bytes, as trained ones do, and
     # some of the sums of LTX-2.3, 2.5 and VACE then round the other way, which ones depends on the machine.
     assert apart.max() <= (1 if base.name in ROUNDED else 0)
