@@ -169,6 +169,24 @@ class Begins:
         return lambda clip: steadied(clip, video, 0.6)
 
 
+@dataclass(frozen=True)
+class MakesReady:
+    """A stand-in for a large base: the processor makes what it would be shown, at 1232x704; `StandIn` paints."""
+
+    paint: StandIn
+
+    def __call__(self, clip: Clip) -> Video:
+        return self.prepare(clip)(clip)
+
+    def prepare(self, clip: Clip) -> Render:
+        from renderlift.model.control import Fit, laid_in
+        from renderlift.model.references import reference_videos
+
+        for video in reference_videos(("rgb", "depth", "normal", "edge"), clip.channels, (704, 1232)):
+            laid_in(video, Fit(704, 1232, 704, 1248))
+        return self.paint
+
+
 class StopWatch:
     """Seconds by stage, with the calls into the base timed where they are made."""
 
@@ -304,19 +322,18 @@ def print_stand_in(folder: Path, rounds: int, clip_count: int) -> None:
     print_pairs("A stand-in for a GPU, which waits as long as all the rest takes", pairs, frames)
 
 
-def print_begun(folder: Path, rounds: int, clip_count: int) -> None:
-    """In balance: painting takes as long as steadying, so that 2x would be perfect."""
-    recording, output = record(folder / "for_begun", clip_count), folder / "begun.mp4"
+def print_in_parts(title: str, kind: type[Begins | MakesReady], folder: Path, rounds: int, clip_count: int) -> None:
+    """In balance: painting takes as long as the rest of rendering, so that 2x would be perfect."""
+    recording, output = record(folder / f"for_{kind.__name__}", clip_count), folder / "in_parts.mp4"
     frames = frames_for(clip_count)
     seconds_of(overlapped, StandIn(0), recording, output)  # warm up
     pairs: list[tuple[float, float]] = []
     for _ in range(rounds):
-        paint = StandIn(seconds_of(overlapped, Begins(StandIn(0)), recording, output) / frames)
-        whole = Begins(paint)
+        paint = StandIn(seconds_of(overlapped, kind(StandIn(0)), recording, output) / frames)
+        whole = kind(paint)
         spent = [seconds_of(overlapped, render, recording, output) for render in (whole.__call__, whole)]
         pairs.append((spent[0], spent[1]))
-    title = "A stand-in that paints as long as all the rest takes, steadied before the next clip or meanwhile"
-    print_pairs(title, pairs, frames)
+    print_pairs(f"A stand-in that paints as long as all the rest takes, {title}", pairs, frames)
 
 
 def main() -> None:
@@ -334,7 +351,9 @@ def main() -> None:
             return
         if options.only in (None, "overlap", "stand-in"):
             print_stand_in(folder, options.rounds, 3 * options.clips)
-            print_begun(folder, options.rounds, 3 * options.clips)
+            given = folder, options.rounds, 3 * options.clips
+            print_in_parts("steadied before the next clip or meanwhile", Begins, *given)
+            print_in_parts("shown what is made before painting or ahead", MakesReady, *given)
         if options.only in (None, "overlap", "stages"):
             model = load_model(options.steps)
             print(model.name)

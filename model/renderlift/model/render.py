@@ -8,6 +8,7 @@ neighbouring clips agree where they overlap.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,8 @@ from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
 from renderlift.model.clip_render import clip_render
-from renderlift.model.device import pick_device, pick_dtype
+from renderlift.model.continuity import RenderWindow
+from renderlift.model.device import leaves_processor_free, pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
@@ -177,11 +179,14 @@ def load(
 
     steps_done = StepTeller()
 
-    def window_of(clip: Clip, known: Mapping[int, Picture]) -> Video:
+    def window_of(clip: Clip, known: Mapping[int, Picture], paint: Paint = enduring) -> Video:
         with shared_base.wearing(worn, adapter_scale):
             pipeline.progress_bar = steps_done
-            painted = enduring(clip, known)
+            painted = paint(clip, known)
         return finish(locker, clip, painted)
+
+    def begin_window(clip: Clip) -> RenderWindow:
+        return partial(window_of, paint=enduring.begin(clip))
 
     render: Any = clip_render(
         window_of,
@@ -192,7 +197,7 @@ def load(
         regions=Regions(keep or {}),
         steady=(EMBEDDED_STEADY if soft else 0.0) if steady is None else steady,
         if_it_can=steady is None,
-        begins=place.type != "cpu",  # where painting and the rest would be in each other's way
+        begin_window=begin_window if leaves_processor_free(place) else None,
         remedies=enduring.remedies,
     )
     if facts is not EMBEDDED_FACTS:  # which is done before a step is worth a word

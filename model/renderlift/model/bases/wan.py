@@ -3,7 +3,7 @@
 Both experts of A14B are used, switched where the pipeline's own `boundary_ratio` says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,11 +12,11 @@ from diffusers import WanPipeline, WanTransformer3DModel
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, Video
 from renderlift.model import control
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder, no_words, prompts_for
-from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.bases.wan_packing import decode, encode, velocity
 from renderlift.model.control import Fit
 from renderlift.model.packing import TIMESTEPS
@@ -25,17 +25,22 @@ from renderlift.model.references import reference_videos
 TEXT_TOKENS = 226  # the pipeline's own default
 
 
-def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -> Paint:
+def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -> Painter:
     """The function that paints clips with this pipeline."""
     encoder = PromptEncoder(pipeline)
 
-    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+    def sizes(clip: Clip) -> tuple[Fit, int]:
         fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
-        frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
-        references = [
-            _encoded(pipeline, control.lengthened(control.laid_in(video, fit), frames))
-            for video in reference_videos(settings.references, clip.channels, (fit.height, fit.width))
-        ]
+        return fit, control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
+
+    def show(clip: Clip) -> list[Video]:
+        fit, frames = sizes(clip)
+        videos = reference_videos(settings.references, clip.channels, (fit.height, fit.width))
+        return [control.lengthened(control.laid_in(video, fit), frames) for video in videos]
+
+    def paint(shown: Sequence[Video], clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        fit, frames = sizes(clip)
+        references = [_encoded(pipeline, video) for video in shown]
         beginning = _beginning(pipeline, known, fit)
         shape = _latent_shape(pipeline, frames, fit)
         text = text_of(pipeline, encoder, settings, clip)
@@ -44,7 +49,7 @@ def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -
             pixels = decode(pipeline.vae, latents)[0].permute(1, 0, 2, 3)
         return control.cut_out(pixels.float() / 2 + 0.5, fit, len(clip)).clamp(0, 1)
 
-    return paint
+    return Painter(show, paint)
 
 
 def size_multiple(pipeline: object) -> int:
