@@ -203,14 +203,18 @@ def test_the_shipped_model_paints_the_same_there(shot: Shot) -> None:
     assert np.abs(here - there).mean() < 1
 
 
-def test_clips_that_are_painted_while_others_are_steadied_make_the_same_film(shot: Shot, tmp_path: Path) -> None:
-    render: Any = load(device="cuda", dtype="float32", steps=1)
-    assert render.begin
+@pytest.mark.parametrize(("name", "ahead"), [("", "begin"), ("ltx2", "prepare"), ("wan_vace", "prepare")])
+def test_what_is_done_ahead_of_a_clip_leaves_the_film_as_it_is(
+    name: str, ahead: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    base: dict[str, Any] = {"base": str(request.getfixturevalue(name)), "lock": False, "window": 9} if name else {}
+    render: Any = load(**base, device="cuda", dtype="float32", steps=1, guidance=1.0)
     with Recorder(tmp_path / "take") as recorder:
         for frame in shot(30, 64, 112).frames:
             recorder.write(frame)
     enhance(tmp_path / "take", tmp_path / "meanwhile", render, length=9, overlap=2)
-    enhance(tmp_path / "take", tmp_path / "in_turn", render.__call__, length=9, overlap=2)
+    delattr(render, ahead)
+    enhance(tmp_path / "take", tmp_path / "in_turn", render, length=9, overlap=2)
     films = [sorted((tmp_path / name).glob("*.png")) for name in ("meanwhile", "in_turn")]
     assert [len(film) for film in films] == [30, 30]
     assert all(np.array_equal(read_png(one), read_png(other)) for one, other in zip(*films, strict=True))
