@@ -54,16 +54,25 @@ def test_without_references_wan_is_the_librarys_own_to_the_bit(wan: Path) -> Non
 
 @pytest.mark.parametrize("name", ["wan", "wan_a14b", "wan_5b"])
 def test_without_references_the_denoising_is_the_stock_pipelines(
-    name: str, shot: Shot, request: pytest.FixtureRequest
+    name: str, wan: Path, shot: Shot, request: pytest.FixtureRequest
 ) -> None:
-    """Experts, boundary, flow shift and timesteps of each token: all as `WanPipeline` has them."""
+    """Experts with their guidance, boundary, flow shift and timesteps of each token: as `WanPipeline` has them."""
     folder: Path = request.getfixturevalue(name)
     pipeline = load_base(str(folder), torch.float32)
-    settings = RenderSettings(steps=4, guidance=2.0, references=(), prompt="a car", negative_prompt="a tree")
-    words = [torch.zeros(1, 226, 32)] * 2
+    own = 3.0 if name == "wan_a14b" else 0.0
+    settings = RenderSettings(
+        steps=4,
+        guidance=2.0,
+        low_noise_guidance=own,
+        references=(),
+        prompt="a car",
+        negative_prompt="a tree",
+    )
+    if pipeline.text_encoder is None:
+        reader = load_base(str(wan), torch.float32)
+        pipeline.text_encoder, pipeline.tokenizer = reader.text_encoder, reader.tokenizer
     with torch.inference_mode():
-        if pipeline.text_encoder is not None:
-            words = pipeline.encode_prompt("a car", "a tree")
+        words = pipeline.encode_prompt("a car", "a tree")
         theirs = pipeline(
             prompt_embeds=words[0],
             negative_prompt_embeds=words[1],
@@ -72,6 +81,7 @@ def test_without_references_the_denoising_is_the_stock_pipelines(
             num_frames=5,
             num_inference_steps=4,
             guidance_scale=2.0,
+            guidance_scale_2=own or None,
             generator=torch.Generator().manual_seed(0),
             output_type="pt",
         ).frames[0]
