@@ -11,20 +11,19 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel, WanVACETransformer3DModel
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
 from renderlift.model import presets, render, shared_base
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import LOW_NOISE_FILE, distil, load_adapter
-from renderlift.model.bases.comfyui import original_name
 from renderlift.model.bases.facts import WAN, WAN_A14B, facts_of, in_few_steps
 from renderlift.model.bases.few_steps import SHIFT, FewSteps
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.lora import FILE_NAME
 from renderlift.model.render import finish, load, load_base, paint
 
+from .few_steps_lora import few_steps_lora
 from .random_adapter import random_adapter
 
 Shot = Callable[..., Clip]
@@ -34,25 +33,6 @@ PUBLISHED = {
     4: [1000.0, 937.5, 833.3333, 625.0],
     8: [1000.0, 972.2224, 937.5001, 892.8571, 833.3333, 750.0001, 625.0, 416.6667],
 }
-
-
-def few_steps_lora(folder: Path, path: Path, seed: int = 0, *, biases: bool = True) -> Path:
-    """As lightx2v writes them: the layers' original names, biases, and changes of norms, which diffusers drops."""
-    generator = torch.Generator().manual_seed(seed)
-    weights: dict[str, Tensor] = {}
-    for name, module in load_base(str(folder), torch.float32).transformer.named_modules():
-        if isinstance(module, torch.nn.Linear) and "blocks." in name and ("attn" in name or "ffn" in name):
-            layer = f"diffusion_model.{original_name(name)}"
-            weights[f"{layer}.lora_down.weight"] = torch.randn(4, module.in_features, generator=generator) / 2
-            weights[f"{layer}.lora_up.weight"] = torch.randn(module.out_features, 4, generator=generator) / 2
-            weights[f"{layer}.alpha"] = torch.tensor(8.0)
-            if biases:
-                weights[f"{layer}.diff_b"] = torch.randn(module.out_features, generator=generator)
-    if biases:
-        weights["diffusion_model.blocks.0.self_attn.norm_q.diff"] = torch.zeros(24)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path)
-    return path
 
 
 @pytest.fixture
