@@ -20,7 +20,7 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts
-from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
+from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, facts_of, in_few_steps
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
@@ -54,6 +54,7 @@ def load(
     *,
     base: str = EMBEDDED,
     adapter: str = "",
+    distilled: str = "",
     references: str = "",
     lock: bool | None = None,
     lock_weights: str = "",
@@ -82,6 +83,8 @@ def load(
         base: "embedded", or a folder saved by a diffusers pipeline that docs/bases.md lists.
         adapter: "embedded", "none", or an IC-LoRA for that base, by folder or file; empty: the embedded one
             for the embedded base, none for others.
+        distilled: a LoRA that was distilled for few steps, by folder or file: it is merged into the base for good,
+            beneath the adapter, and the base then takes as few, without guidance, unless told otherwise.
         references: what the adapter reads where its file does not say it: names of `references.CHANNELS_OF`, with
             commas between, in the order of its training: "rgb,depth"; empty: as the file says, else rgb.
         lock: bring the painted picture to the engine's resolution with the geometry lock; without it, by plain
@@ -117,6 +120,8 @@ def load(
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
+    merged = asked.distilled(distilled, folder, facts)
+    facts = in_few_steps(facts) if merged else facts
     # What can be refused is refused here: a large base takes minutes to load.
     fitting = choose_preset(preset, facts, folder, place)
     worn = _adapter_path(adapter, facts)
@@ -147,11 +152,12 @@ def load(
             fitting.compiled and adapter_scale,
             (steps or facts.steps) >= presets.CACHE_FROM_STEPS,
             tuple(controls) if facts is COSMOS else (),
+            tuple((file, file.stat().st_mtime_ns) for file in merged),
         ),
         folder,
         facts,
         worn,
-        lambda: _open_to_render(folder, facts, precision, fitting, controls),
+        lambda: _open_to_render(folder, facts, precision, fitting, controls, merged),
         compiles=fitting.compiled,
     )
     pipeline: Any = shared_base.pipeline
@@ -160,6 +166,7 @@ def load(
         seed=seed,
         working_pixels=working_pixels or facts.pixels,
         guidance=guidance or facts.guidance,
+        low_noise_guidance=0.0 if guidance else facts.low_noise_guidance,
         prompt=prompt,
         negative_prompt=negative_prompt,
         reference_strength=reference_strength,
@@ -206,12 +213,23 @@ def load(
 
 
 def _open_to_render(
-    folder: Path, facts: BaseFacts, precision: torch.dtype, fitting: Preset, controls: Iterable[str]
+    folder: Path,
+    facts: BaseFacts,
+    precision: torch.dtype,
+    fitting: Preset,
+    controls: Iterable[str],
+    merged: tuple[Path, ...],
 ) -> object:
-    quantised = presets.loading_options(fitting, folder)
+    if not merged and facts is LTX2 and (beside := distilled_lora(folder)):
+        merged = (beside,)
+    # Merged before they are quantised: peft adds no biases to quantised layers, and would round them twice.
+    whole = presets.DENOISERS if merged else ()
+    quantised = presets.loading_options(fitting, folder, whole=whole)
     pipeline = open_pipeline(folder, facts, precision, controls=controls, **quantised)
-    if facts is LTX2 and (lora := distilled_lora(folder)):
-        distil(pipeline, lora)
+    if merged:
+        distil(pipeline, merged)
+        if fitting.quantised:
+            presets.quantise_denoisers(pipeline)
     return pipeline
 
 

@@ -16,6 +16,8 @@ from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
 from renderlift.model.pairs.scene_folder import write_scene
 
+from .few_steps_lora import few_steps_lora
+
 Shot = Callable[..., Clip]
 PAGE = Path(__file__).parents[3] / "docs" / "large_gpu.md"
 # They need a network, an engine or several GPUs, and have tests of their own.
@@ -51,6 +53,7 @@ def test_every_command_of_the_page_runs(
     monkeypatch.chdir(tmp_path)
     Path("ltx-2").symlink_to(ltx2)
     Path("wan-vace").symlink_to(wan_vace)
+    few_steps_lora(wan_vace, Path("few_steps.safetensors"))
     clip = shot(FRAMES)
     names = tuple(
         replace(row, class_name="lantern" if row.class_name == "text" else "window") for row in clip.frames[0].names
@@ -74,4 +77,4 @@ def test_every_command_of_the_page_runs(
         done = CliRunner().invoke(cli.app, words)
         assert done.exit_code == 0, f"{line}\n{done.output}"
     assert Path("my_lora/pytorch_lora_weights.safetensors").is_file()
-    assert all(Path(film).stat().st_size for film in ("take1.mp4", "lifted.mp4", "dusk.mp4"))
+    assert all(Path(film).stat().st_size for film in ("take1.mp4", "lifted.mp4", "quick.mp4", "dusk.mp4"))

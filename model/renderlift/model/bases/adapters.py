@@ -6,7 +6,7 @@ VACE's own blocks in any form but its own. A file that names no alpha means alph
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,15 +66,23 @@ def peft_name(task: str) -> str:
     return "task_" + re.sub(r"\W", "_", task)
 
 
-def distil(pipeline: object, lora: Path) -> None:
-    """Make full weights distilled ones, for good, by the LoRA that their publisher laid beside them.
+def distil(pipeline: object, loras: Sequence[Path]) -> None:
+    """Make full weights distilled ones, for good, by a LoRA that was made for that.
+
+    Args:
+        loras: one, or one for each of Wan's two experts, that for high noise first.
 
     Raises:
         SetupError: it belongs to other weights.
     """
     opened = cast(Any, pipeline)
-    _load(opened, lora, DISTILLED)
-    opened.fuse_lora(components=["transformer", "connectors"], adapter_names=[DISTILLED])
+    _load(opened, loras[0], DISTILLED)
+    changed = ["transformer", "connectors"]
+    if hasattr(opened, "transformer_2"):
+        changed = ["transformer", "transformer_2"]
+        if opened.transformer_2 is not None:
+            _load(opened, loras[-1], DISTILLED, load_into_transformer_2=True)
+    opened.fuse_lora(components=changed, adapter_names=[DISTILLED])
     opened.unload_lora_weights()
 
 

@@ -107,7 +107,7 @@ def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: Render
         return ltx2.painter(opened, facts, settings, upsampler)
     if facts.name == WAN.name:
         return wan.painter(opened, facts, settings)
-    if facts is WAN_VACE:
+    if facts.name == WAN_VACE.name:
         return wan_vace.painter(opened, facts, settings)
     return cosmos.painter(opened, facts, settings)
 

@@ -36,7 +36,7 @@ def load(
     from renderlift.model.render import choose_preset, find_base
 
     folder, facts = find_base(base)
-    if facts is not WAN_VACE:
+    if facts.name != WAN_VACE.name:
         raise SetupError(
             f"{facts.title} cannot carry pictures over a clip",
             fix="Name a folder of Wan VACE: WanVACEPipeline.save_pretrained writes one.",

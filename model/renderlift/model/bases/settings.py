@@ -34,6 +34,7 @@ class RenderSettings:
     seed: int = 0
     working_pixels: int = 96 * 160  # area at which the base paints, at most
     guidance: float = 1.0  # 1 = none
+    low_noise_guidance: float = 0.0  # of Wan's second expert; 0 = the same
     task: str = "lift"  # of the adapter: which default prompt
     prompt: str = ""  # for bases with a text encoder; empty = a default, with what the id table names
     negative_prompt: str = ""

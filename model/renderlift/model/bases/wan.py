@@ -15,6 +15,7 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip, Video
 from renderlift.model import control
 from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.few_steps import take_published_levels
 from renderlift.model.bases.prompts import PromptEncoder, no_words, prompts_for
 from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.bases.wan_packing import decode, encode, velocity
@@ -28,6 +29,8 @@ TEXT_TOKENS = 226  # the pipeline's own default
 def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -> Painter:
     """The function that paints clips with this pipeline."""
     encoder = PromptEncoder(pipeline)
+    if facts.is_distilled:
+        take_published_levels(pipeline)
 
     def sizes(clip: Clip) -> tuple[Fit, int]:
         fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
@@ -104,7 +107,9 @@ def _denoised(
                 latents[:, :, :known] = beginning
             transformer = _expert(pipeline, float(timestep))
             sigma = (timestep / TIMESTEPS).view(1).float()
-            predicted = _guided(transformer, latents, sigma, shown, text, settings, known)
+            own = settings.low_noise_guidance if transformer is pipeline.transformer_2 else 0.0
+            guidance = own or settings.guidance
+            predicted = _guided(transformer, latents, sigma, shown, text, settings, known, guidance)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
             progress.update()
     if beginning is not None:
@@ -128,6 +133,7 @@ def _guided(
     text: tuple[Tensor, Tensor | None],
     settings: RenderSettings,
     known: int,
+    guidance: float,
 ) -> Tensor:
     dtype = transformer.dtype
     noisy, shown = latents.to(dtype), [reference.to(dtype) for reference in references]
@@ -143,7 +149,7 @@ def _guided(
     if text[1] is None:
         return positive
     negative = predict(text[1], "negative")
-    return negative + settings.guidance * (positive - negative)
+    return negative + guidance * (positive - negative)
 
 
 def _expert(pipeline: WanPipeline, timestep: float) -> WanTransformer3DModel:

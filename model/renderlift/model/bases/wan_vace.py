@@ -19,6 +19,7 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model import control
 from renderlift.model.bases.controls import control_video, one_control
 from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.few_steps import take_published_levels
 from renderlift.model.bases.prompts import PromptEncoder
 from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.bases.wan import forget_last_clip, size_multiple, text_of
@@ -36,6 +37,8 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
     """
     control_name, weight = one_control(settings.controls, facts)
     encoder = PromptEncoder(pipeline)
+    if facts.is_distilled:
+        take_published_levels(pipeline)
     looks = [PIL.Image.fromarray(picture) for picture in settings.reference_images] or None
 
     def sizes(clip: Clip) -> tuple[Fit, int]:
@@ -62,6 +65,7 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
             num_frames=frames,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
+            guidance_scale_2=settings.low_noise_guidance or None,
             generator=torch.Generator().manual_seed(settings.seed),
             output_type="pt",
         )
