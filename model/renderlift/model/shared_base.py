@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts, load_adapter, peft_name
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, plain_alpha, read_facts
+from renderlift.model.offload import lying_whole
 
 Layout = Mapping[str, tuple[int, ...]]  # names and shapes of an adapter's tensors
 _FACTOR = re.compile(r"transformer\.(.+)\.lora_([AB])\.weight")  # names of tensors that go in as they are
@@ -66,8 +67,7 @@ class SharedBase:
     def _wear(self, adapter: Path | None, scale: float) -> AdapterFacts | None:
         if adapter is None:
             if self._worn:
-                self._opened.unload_lora_weights()
-            self._worn = None
+                self._take_off()
             return None
         file = adapter_file(adapter)
         changed_ns = _changed_ns(file)
@@ -82,10 +82,10 @@ class SharedBase:
         if worn and _swapped(worn, facts, file, layout, scale):
             self._worn = replace(worn, file=file, changed_ns=changed_ns, scale=scale, facts=facts)
             return facts
-        self._worn = None
-        if worn:
-            self._opened.unload_lora_weights()
-        facts = load_adapter(self._opened, self._facts, file, scale)
+        with lying_whole(self._opened):
+            if worn:
+                self._take_off()
+            facts = load_adapter(self._opened, self._facts, file, scale)
         name = peft_name(facts.task)
         if self._compiles:
             # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
@@ -94,6 +94,10 @@ class SharedBase:
         seats = self._seats(layout, name) if plain_alpha(file) is not None else {}
         self._worn = Worn(file, changed_ns, name, scale, facts, layout, seats)
         return facts
+
+    def _take_off(self) -> None:
+        self._worn = None
+        self._opened.unload_lora_weights()
 
     def _seats(self, layout: Layout, name: str) -> Mapping[str, Any]:
         if getattr(self._opened, "transformer_2", None):  # whose factors are in another file
