@@ -142,7 +142,7 @@ def test_an_adapter_of_vaces_own_blocks_does_not_fit_wan_without_them(
     wan: Path, wan_vace: Path, tmp_path: Path
 ) -> None:
     save_file(spelled(layers(load_base(str(wan_vace), torch.float32)), "comfy"), tmp_path / FILE_NAME)
-    with pytest.raises(SetupError, match="does not fit this base: it has a layer vace_blocks"):
+    with pytest.raises(SetupError, match="does not fit this base: it has layers vace_blocks"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
