@@ -92,7 +92,8 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32" or "bfloat16".
         steps, working_pixels, guidance: denoising steps, the area at which the base paints at most, and how
-            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used.
+            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used,
+            with no guidance where it came without its text encoder.
         seed: of the noise.
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
         prompt, negative_prompt: for bases that have a text encoder, the negative one with guidance above 1;
@@ -157,7 +158,7 @@ def load(
         steps=steps or facts.steps,
         seed=seed,
         working_pixels=working_pixels or facts.pixels,
-        guidance=guidance or facts.guidance,
+        guidance=asked.guidance(guidance, folder, facts),
         prompt=prompt,
         negative_prompt=negative_prompt,
         reference_strength=reference_strength,

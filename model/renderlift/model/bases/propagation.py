@@ -50,7 +50,7 @@ def load(
         steps=steps or facts.steps,
         seed=seed,
         working_pixels=facts.pixels,
-        guidance=guidance or facts.guidance,
+        guidance=asked.guidance(guidance, folder, facts),
         controls=controls_of(control),
         reference_strength=reference_strength,
         prompt=prompt,
