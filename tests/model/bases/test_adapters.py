@@ -146,7 +146,7 @@ def test_an_adapter_of_vaces_own_blocks_does_not_fit_wan_without_them(
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
-@pytest.mark.parametrize("base", ["ltx2", "wan_a14b", "wan_vace_a14b"])
+@pytest.mark.parametrize("base", ["ltx2", "wan_5b", "wan_a14b", "wan_vace_a14b"])
 def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
     base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
