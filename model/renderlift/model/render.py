@@ -19,7 +19,7 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts
-from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
+from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
@@ -29,15 +29,14 @@ from renderlift.model.device import pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
-from renderlift.model.presets import Preset
+from renderlift.model.presets import Preset, choose_preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions
 from renderlift.model.shared_base import shared
 from renderlift.model.steps import StepTeller
+from renderlift.model.whereabouts import EMBEDDED, adapter_path, find_base, lock_path
 
 _log = logging.getLogger(__name__)
-WEIGHTS = Path(__file__).parent / "weights"
-EMBEDDED = "embedded"
 # Measured on held-out scenes: two steps at this area score as four at twice the area
 # (docs/log.md), at a fifth of the time.
 EMBEDDED_STEPS = EMBEDDED_FACTS.steps
@@ -120,7 +119,7 @@ def load(
     folder, facts = find_base(base)
     # What can be refused is refused here: a large base takes minutes to load.
     fitting = choose_preset(preset, facts, folder, place)
-    worn = _adapter_path(adapter, facts)
+    worn = adapter_path(adapter, facts)
     if worn:
         fitting_facts(facts, worn)
     elif "references" in facts.conditions and facts is not EMBEDDED_FACTS:
@@ -240,18 +239,6 @@ def _packed_frames(pipeline: Any) -> int:
     return 1
 
 
-def find_base(base: str) -> tuple[Path, BaseFacts]:
-    """Folder and facts of "embedded" or a folder.
-
-    Raises:
-        SetupError: nothing there that can be loaded.
-    """
-    folder = WEIGHTS / "base" if base == EMBEDDED else Path(base)
-    if base == EMBEDDED:
-        _present(folder / "model_index.json")
-    return folder, facts_of(folder)
-
-
 def load_base(base: str, dtype: torch.dtype) -> Any:
     """The pipeline of "embedded" or a folder, on the CPU.
 
@@ -282,30 +269,6 @@ def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
     return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
 
 
-def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
-    """Where the adapter is that a name means; None = none."""
-    name = adapter or (EMBEDDED if facts is EMBEDDED_FACTS else "none")
-    if name == "none":
-        return None
-    return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
-
-
-def lock_path(given: str) -> Path:
-    """Where a lock is; empty: the one that ships.
-
-    Raises:
-        SetupError: there is none.
-    """
-    if not given:
-        return _present(WEIGHTS / "lock.safetensors")
-    path = Path(given) / "lock.safetensors" if Path(given).is_dir() else Path(given)
-    if not path.is_file():
-        raise SetupError(
-            f"no lock at {path}", fix="Name the output of `renderlift train lock`, or its lock.safetensors."
-        )
-    return path
-
-
 def _told_by_adapter(
     settings: RenderSettings, loaded: AdapterFacts | None, shown: tuple[str, ...]
 ) -> RenderSettings:
@@ -319,16 +282,6 @@ def _told_by_adapter(
         reference_downscale_factor=loaded.reference_downscale_factor,
         target=loaded.target,
     )
-
-
-def choose_preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
-    """The preset called `name`; "auto": the fastest that fits the GPU that is there."""
-    if name != "auto":
-        return presets.named(name)
-    if facts is EMBEDDED_FACTS or device.type != "cuda":
-        return presets.PLAIN
-    weights = presets.read_weights(folder)
-    return presets.choose(weights, presets.gpu_memory_bytes(device), presets.usual_tokens(facts))
 
 
 def _enduring(
@@ -346,15 +299,6 @@ def _enduring(
     return Enduring(
         again(), for_memory=memory_remedies(pipeline, device, smaller), for_nan=nan_remedies(pipeline, again)
     )
-
-
-def _present(path: Path) -> Path:
-    if not path.is_file():
-        raise SetupError(
-            f"no weights at {path.parent}: {path.name} is missing",
-            fix="Reinstall renderlift, which brings its weights, or name a folder with --base.",
-        )
-    return path
 
 
 __all__ = ["FRAME_RATE", "NO_GUIDANCE", "RenderSettings", "finish", "load", "load_base", "paint"]
