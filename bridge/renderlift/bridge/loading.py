@@ -11,6 +11,7 @@ from renderlift.bridge.events import Events
 from renderlift.bridge.renderer import load_renderer
 
 _FACTS = "renderlift.model.bases.facts"
+_SHARED = "renderlift.model.shared_base"
 PROPAGATION = "renderlift.model.bases.propagation:load"  # which takes a base's folder too
 LONG_S = 5.0  # from here on it is worth a word how long it took
 GB = 2**30
@@ -27,13 +28,14 @@ def load_told(spec: str, options: Mapping[str, Any], events: Events, *, may_shar
     Raises:
         SetupError: as `load_renderer`; or no base in the folder that the options name, which is told at once.
     """
-    given = dict(options)
-    if not may_share:
-        tell_base(spec, options, events)
-    elif _has_base(spec, options):
-        given["opening"] = lambda: tell_base(spec, options, events)
     began_s = time.monotonic()
-    render = load_renderer(spec, given)
+    if may_share and _has_base(spec, options):
+        announced = load_function(_SHARED, "announced", extra="model")
+        with announced(lambda: tell_base(spec, options, events)):
+            render = load_renderer(spec, options)
+    else:
+        tell_base(spec, options, events)
+        render = load_renderer(spec, options)
     if (seconds := time.monotonic() - began_s) >= LONG_S:
         events.tell("loaded", f"Loaded in {seconds:.0f} s.", seconds=seconds)
     return render

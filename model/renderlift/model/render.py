@@ -6,7 +6,7 @@ neighbouring clips agree where they overlap.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -72,7 +72,6 @@ def load(
     preset: str = "auto",
     two_stages: bool = False,
     window: int = 0,
-    opening: Callable[[], None] = lambda: None,
 ) -> Render:
     """Load a base, an adapter and the lock, and give the function that renders clips.
 
@@ -107,7 +106,6 @@ def load(
         preset: how to fit into memory: auto, or a name of `presets.PRESETS`.
         two_stages: LTX-2: paint at half the size, then upsample and refine.
         window: frames to paint at once, at most; 0: as many as the base was trained on.
-        opening: called before the base is opened, which may take minutes; not where another render has it open.
 
     Raises:
         SetupError: weights, adapter, anchors, images, control or device are not there, or do not belong together.
@@ -137,11 +135,6 @@ def load(
         raise SetupError(f"{facts.title} paints {facts.window} frames at once", fix="Leave --window out.")
     # Weights on their way to and from the GPU, or quantised, leave no room for another adapter's.
     alone = object() if fitting.offload or fitting.quantised else None
-
-    def open_it() -> object:
-        opening()
-        return _open_to_render(folder, facts, precision, fitting, controls)
-
     shared_base = shared(
         (
             facts,
@@ -156,7 +149,7 @@ def load(
         folder,
         facts,
         worn,
-        open_it,
+        lambda: _open_to_render(folder, facts, precision, fitting, controls),
         compiles=fitting.compiled,
     )
     pipeline: Any = shared_base.pipeline

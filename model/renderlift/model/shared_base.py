@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,17 @@ def _set_scale(layer: Any, name: str, alpha: float, scale: float) -> None:
 
 _open: WeakValueDictionary[Hashable, SharedBase] = WeakValueDictionary()
 _opening = threading.Lock()
+_announce: ContextVar[Callable[[], None]] = ContextVar("_announce", default=lambda: None)
+
+
+@contextmanager
+def announced(opening: Callable[[], None]) -> Generator[None]:
+    """Within the block, `opening` is called before a base is opened, and not where a render shares an open one."""
+    token = _announce.set(opening)
+    try:
+        yield
+    finally:
+        _announce.reset(token)
 
 
 def shared(
@@ -163,6 +175,7 @@ def shared(
     with _opening:
         base = _open.get((key, folder, stamp))
         if base is None:
+            _announce.get()()
             base = _open[(key, folder, stamp)] = SharedBase(open_it(), facts, compiles=compiles)
         return base
 
