@@ -90,13 +90,18 @@ def test_what_is_loaded_is_said_before_it_is_where_that_may_take_minutes(
     said, refused = told.stderr.index("Loading Wan 2.1 and 2.2"), told.stderr.index("there is no preset 'tiny'")
     assert said < refused
     assert f"from {wan} (less than 1 GB) ..." in told.stderr
-    told = enhance(tmp_path, "json", "--base", wan, "--json", "--preset", "tiny", *many)
+
+
+def test_programs_are_told_what_is_loaded_too_and_of_our_own_base_nothing_is_said(
+    wan: Path, take: Clip, tmp_path: Path
+) -> None:
+    told = enhance(tmp_path, "json", "--base", wan, "--json", "--preset", "tiny")
     events = map(json.loads, told.stdout.splitlines())
     loading = next(event for event in events if event["event"] == "loading_base")
     assert loading["folder"] == str(wan)
     weights = sum(path.stat().st_size for path in wan.glob("*/*.safetensors"))
     assert loading["gigabytes"] == pytest.approx(weights / 2**30)
-    assert "Loading" not in enhance(tmp_path, "own", "--preset", "tiny", *many).stderr
+    assert "Loading" not in enhance(tmp_path, "own", "--preset", "tiny").stderr
 
 
 def test_a_service_says_what_it_loads_and_a_folder_without_a_base_is_told_before(wan: Path, tmp_path: Path) -> None:
