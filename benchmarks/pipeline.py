@@ -65,7 +65,7 @@ class Model:
 
 def load_model(steps: int) -> Model:
     """The embedded base, or one of the same sizes with random weights where none are shipped."""
-    from renderlift.model import render
+    from renderlift.model import render, whereabouts
     from renderlift.model.bases.adapters import load_adapter
     from renderlift.model.device import pick_device, pick_dtype
     from renderlift.model.embedded import EmbeddedSize, build
@@ -73,11 +73,11 @@ def load_model(steps: int) -> Model:
 
     device = pick_device("auto")
     dtype = pick_dtype("auto", device)
-    shipped = (render.WEIGHTS / "base" / "model_index.json").is_file()
+    shipped = (whereabouts.WEIGHTS / "base" / "model_index.json").is_file()
     if shipped:
-        pipeline: Any = render.load_base(render.EMBEDDED, dtype)
-        load_adapter(pipeline, render.EMBEDDED_FACTS, render.WEIGHTS / "lift", 1.0)
-        lock = load_lock(render.WEIGHTS / "lock.safetensors")
+        pipeline: Any = render.load_base(whereabouts.EMBEDDED, dtype)
+        load_adapter(pipeline, render.EMBEDDED_FACTS, whereabouts.WEIGHTS / "lift", 1.0)
+        lock = load_lock(whereabouts.WEIGHTS / "lock.safetensors")
     else:
         with tempfile.TemporaryDirectory() as folder:
             untrained: Any = build(EmbeddedSize())

@@ -16,7 +16,7 @@ from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformerB
 
 from renderlift.bridge.errors import SetupError
 from renderlift.model.attention import use_fast_kernel
-from renderlift.model.bases.facts import BaseFacts, has_part, weight_files
+from renderlift.model.bases.facts import EMBEDDED, BaseFacts, has_part, weight_files
 from renderlift.model.offload import bring_in_groups
 
 GIGABYTE = 2.0**30  # as GPUs are sold
@@ -126,6 +126,16 @@ def named(name: str) -> Preset:
             return preset
     described = "; ".join(f"{preset.name}: {preset.does}" for preset in PRESETS)
     raise SetupError(f"there is no preset {name!r}", fix=f"Use auto, or one of these. {described}.")
+
+
+def choose_preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
+    """The preset called `name`; "auto": the fastest that fits the GPU that is there."""
+    if name != "auto":
+        return named(name)
+    if facts is EMBEDDED or device.type != "cuda":
+        return PLAIN
+    weights = read_weights(folder)
+    return choose(weights, gpu_memory_bytes(device), usual_tokens(facts))
 
 
 def is_quantisable() -> bool:

@@ -20,7 +20,7 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts
-from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, facts_of, in_few_steps
+from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, in_few_steps
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
@@ -31,15 +31,14 @@ from renderlift.model.device import leaves_processor_free, pick_device, pick_dty
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
-from renderlift.model.presets import Preset
+from renderlift.model.presets import Preset, choose_preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions
 from renderlift.model.shared_base import shared
 from renderlift.model.steps import StepTeller
+from renderlift.model.whereabouts import EMBEDDED, adapter_path, find_base, lock_path
 
 _log = logging.getLogger(__name__)
-WEIGHTS = Path(__file__).parent / "weights"
-EMBEDDED = "embedded"
 # Measured on held-out scenes: two steps at this area score as four at twice the area
 # (docs/log.md), at a fifth of the time.
 EMBEDDED_STEPS = EMBEDDED_FACTS.steps
@@ -97,7 +96,8 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32" or "bfloat16".
         steps, working_pixels, guidance: denoising steps, the area at which the base paints at most, and how
-            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used.
+            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used,
+            with no guidance where it came without its text encoder.
         seed: of the noise.
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
         prompt, negative_prompt: for bases that have a text encoder, the negative one with guidance above 1;
@@ -124,7 +124,7 @@ def load(
     facts = in_few_steps(facts) if merged else facts
     # What can be refused is refused here: a large base takes minutes to load.
     fitting = choose_preset(preset, facts, folder, place)
-    worn = _adapter_path(adapter, facts)
+    worn = adapter_path(adapter, facts)
     if worn:
         fitting_facts(facts, worn)
     elif "references" in facts.conditions and facts is not EMBEDDED_FACTS:
@@ -165,7 +165,7 @@ def load(
         steps=steps or facts.steps,
         seed=seed,
         working_pixels=working_pixels or facts.pixels,
-        guidance=guidance or facts.guidance,
+        guidance=asked.guidance(guidance, folder, facts),
         low_noise_guidance=0.0 if guidance else facts.low_noise_guidance,
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -255,18 +255,6 @@ def _packed_frames(pipeline: Any) -> int:
     return 1
 
 
-def find_base(base: str) -> tuple[Path, BaseFacts]:
-    """Folder and facts of "embedded" or a folder.
-
-    Raises:
-        SetupError: nothing there that can be loaded.
-    """
-    folder = WEIGHTS / "base" if base == EMBEDDED else Path(base)
-    if base == EMBEDDED:
-        _present(folder / "model_index.json")
-    return folder, facts_of(folder)
-
-
 def load_base(base: str, dtype: torch.dtype) -> Any:
     """The pipeline of "embedded" or a folder, on the CPU.
 
@@ -297,30 +285,6 @@ def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
     return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
 
 
-def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
-    """Where the adapter is that a name means; None = none."""
-    name = adapter or (EMBEDDED if facts is EMBEDDED_FACTS else "none")
-    if name == "none":
-        return None
-    return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
-
-
-def lock_path(given: str) -> Path:
-    """Where a lock is; empty: the one that ships.
-
-    Raises:
-        SetupError: there is none.
-    """
-    if not given:
-        return _present(WEIGHTS / "lock.safetensors")
-    path = Path(given) / "lock.safetensors" if Path(given).is_dir() else Path(given)
-    if not path.is_file():
-        raise SetupError(
-            f"no lock at {path}", fix="Name the output of `renderlift train lock`, or its lock.safetensors."
-        )
-    return path
-
-
 def _told_by_adapter(
     settings: RenderSettings, loaded: AdapterFacts | None, shown: tuple[str, ...]
 ) -> RenderSettings:
@@ -334,16 +298,6 @@ def _told_by_adapter(
         reference_downscale_factor=loaded.reference_downscale_factor,
         target=loaded.target,
     )
-
-
-def choose_preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
-    """The preset called `name`; "auto": the fastest that fits the GPU that is there."""
-    if name != "auto":
-        return presets.named(name)
-    if facts is EMBEDDED_FACTS or device.type != "cuda":
-        return presets.PLAIN
-    weights = presets.read_weights(folder)
-    return presets.choose(weights, presets.gpu_memory_bytes(device), presets.usual_tokens(facts))
 
 
 def _enduring(
@@ -361,15 +315,6 @@ def _enduring(
     return Enduring(
         again(), for_memory=memory_remedies(pipeline, device, smaller), for_nan=nan_remedies(pipeline, again)
     )
-
-
-def _present(path: Path) -> Path:
-    if not path.is_file():
-        raise SetupError(
-            f"no weights at {path.parent}: {path.name} is missing",
-            fix="Reinstall renderlift, which brings its weights, or name a folder with --base.",
-        )
-    return path
 
 
 __all__ = ["FRAME_RATE", "NO_GUIDANCE", "RenderSettings", "finish", "load", "load_base", "paint"]

@@ -20,7 +20,8 @@ from renderlift.model import control
 from renderlift.model.bases.facts import LTX2, LTX2_FULL, facts_of
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import UPSAMPLER, open_upsampler
-from renderlift.model.render import WEIGHTS, load, load_base
+from renderlift.model.render import load, load_base
+from renderlift.model.whereabouts import WEIGHTS
 
 Shot = Callable[..., Clip]
 PLAIN: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}

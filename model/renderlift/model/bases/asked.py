@@ -117,6 +117,14 @@ def words(prompt: str, negative_prompt: str, guidance: float, folder: Path, fact
         )
 
 
+def guidance(given: float, folder: Path, facts: BaseFacts) -> float:
+    """How strongly the prompt is followed: as asked for, or, where that is 0, as the base is meant to be used.
+
+    Where nothing reads words, those to follow and those to shun are the same, and so would be both predictions.
+    """
+    return given or (facts.guidance if has_part(folder, "text_encoder") else 1.0)
+
+
 def adapter_scale(scale: float, adapter: str, facts: BaseFacts) -> None:
     """Refuse the strength of an adapter that was forgotten; one that was left out by its name may have any.
 
