@@ -16,8 +16,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from renderlift.model.lora import FILE_NAME
-from renderlift.model.render import WEIGHTS, find_base, load_base
+from renderlift.model.render import load_base
 from renderlift.model.shared_base import SharedBase
+from renderlift.model.whereabouts import WEIGHTS, find_base
 
 ROUNDS = 5
 OURS = WEIGHTS / "lift" / FILE_NAME

@@ -65,7 +65,7 @@ class Model:
 
 def load_model(steps: int) -> Model:
     """The embedded base, or one of the same sizes with random weights where none are shipped."""
-    from renderlift.model import render
+    from renderlift.model import render, whereabouts
     from renderlift.model.bases.adapters import load_adapter
     from renderlift.model.device import pick_device, pick_dtype
     from renderlift.model.embedded import EmbeddedSize, build
@@ -73,11 +73,11 @@ def load_model(steps: int) -> Model:
 
     device = pick_device("auto")
     dtype = pick_dtype("auto", device)
-    shipped = (render.WEIGHTS / "base" / "model_index.json").is_file()
+    shipped = (whereabouts.WEIGHTS / "base" / "model_index.json").is_file()
     if shipped:
-        pipeline: Any = render.load_base(render.EMBEDDED, dtype)
-        load_adapter(pipeline, render.EMBEDDED_FACTS, render.WEIGHTS / "lift", 1.0)
-        lock = load_lock(render.WEIGHTS / "lock.safetensors")
+        pipeline: Any = render.load_base(whereabouts.EMBEDDED, dtype)
+        load_adapter(pipeline, render.EMBEDDED_FACTS, whereabouts.WEIGHTS / "lift", 1.0)
+        lock = load_lock(whereabouts.WEIGHTS / "lock.safetensors")
     else:
         with tempfile.TemporaryDirectory() as folder:
             untrained: Any = build(EmbeddedSize())
@@ -167,6 +167,24 @@ class Begins:
 
         video = self.paint(clip)
         return lambda clip: steadied(clip, video, 0.6)
+
+
+@dataclass(frozen=True)
+class MakesReady:
+    """A stand-in for a large base: the processor makes what it would be shown, at 1232x704; `StandIn` paints."""
+
+    paint: StandIn
+
+    def __call__(self, clip: Clip) -> Video:
+        return self.prepare(clip)(clip)
+
+    def prepare(self, clip: Clip) -> Render:
+        from renderlift.model.control import Fit, laid_in
+        from renderlift.model.references import reference_videos
+
+        for video in reference_videos(("rgb", "depth", "normal", "edge"), clip.channels, (704, 1232)):
+            laid_in(video, Fit(704, 1232, 704, 1248))
+        return self.paint
 
 
 class StopWatch:
@@ -304,19 +322,18 @@ def print_stand_in(folder: Path, rounds: int, clip_count: int) -> None:
     print_pairs("A stand-in for a GPU, which waits as long as all the rest takes", pairs, frames)
 
 
-def print_begun(folder: Path, rounds: int, clip_count: int) -> None:
-    """In balance: painting takes as long as steadying, so that 2x would be perfect."""
-    recording, output = record(folder / "for_begun", clip_count), folder / "begun.mp4"
+def print_in_parts(title: str, kind: type[Begins | MakesReady], folder: Path, rounds: int, clip_count: int) -> None:
+    """In balance: painting takes as long as the rest of rendering, so that 2x would be perfect."""
+    recording, output = record(folder / f"for_{kind.__name__}", clip_count), folder / "in_parts.mp4"
     frames = frames_for(clip_count)
     seconds_of(overlapped, StandIn(0), recording, output)  # warm up
     pairs: list[tuple[float, float]] = []
     for _ in range(rounds):
-        paint = StandIn(seconds_of(overlapped, Begins(StandIn(0)), recording, output) / frames)
-        whole = Begins(paint)
+        paint = StandIn(seconds_of(overlapped, kind(StandIn(0)), recording, output) / frames)
+        whole = kind(paint)
         spent = [seconds_of(overlapped, render, recording, output) for render in (whole.__call__, whole)]
         pairs.append((spent[0], spent[1]))
-    title = "A stand-in that paints as long as all the rest takes, steadied before the next clip or meanwhile"
-    print_pairs(title, pairs, frames)
+    print_pairs(f"A stand-in that paints as long as all the rest takes, {title}", pairs, frames)
 
 
 def main() -> None:
@@ -334,7 +351,9 @@ def main() -> None:
             return
         if options.only in (None, "overlap", "stand-in"):
             print_stand_in(folder, options.rounds, 3 * options.clips)
-            print_begun(folder, options.rounds, 3 * options.clips)
+            given = folder, options.rounds, 3 * options.clips
+            print_in_parts("steadied before the next clip or meanwhile", Begins, *given)
+            print_in_parts("shown what is made before painting or ahead", MakesReady, *given)
         if options.only in (None, "overlap", "stages"):
             model = load_model(options.steps)
             print(model.name)

@@ -263,6 +263,8 @@ def test_other_settings_than_those_of_the_run_before_are_told_before_the_rendere
     assert "was begun with other settings: length was 9, is 7" in told.stderr
     told = run(*asked, "--prompt", "fails", "--references", "depth")
     assert "was begun with other settings: references was not set, is depth" in told.stderr
+    told = run(*asked, "--prompt", "fails", "--distilled", "lightning")
+    assert "was begun with other settings: distilled was not set, is lightning" in told.stderr
     assert not loaded.exists()
     assert "as asked for" in run(*asked, "--prompt", "fails").stderr
     assert loaded.exists()

@@ -143,6 +143,47 @@ def test_a_remedy_is_told_of_the_clips_that_were_begun_with_it(tmp_path, recorde
     assert [(row.remedy, row.first_index, row.last_index) for row in done.remedied] == [("tiles at 6", 6, 16)]
 
 
+class MadeReady:
+    """A renderer that renders a clip only once the next one is made ready."""
+
+    def __init__(self, *, fails_at=()):
+        self.ready, self.changed = [], threading.Condition()
+        self.rendered_bare = []
+        self._fails_at = fails_at
+
+    def __call__(self, clip):
+        self.rendered_bare.append(clip.frames[0].index)
+        return identity(clip)
+
+    def prepare(self, clip):
+        first = clip.frames[0].index
+        with self.changed:
+            self.ready.append(first)
+            self.changed.notify_all()
+        if first in self._fails_at:
+            raise MemoryError("no memory left")
+
+        def render(clip):
+            with self.changed:
+                assert self.changed.wait_for(lambda: clip.last or self.ready[-1] > first, timeout=10)
+            return identity(clip)
+
+        return render
+
+
+def test_a_clip_is_made_ready_while_the_one_before_is_rendered(tmp_path, recorded):
+    render = MadeReady()
+    assert enhance(recorded(range(17)), tmp_path / "out", render, **CUT).frames == 17
+    assert render.ready == [0, 3, 6, 9, 12]
+    assert not render.rendered_bare
+
+
+def test_a_clip_that_could_not_be_made_ready_is_left_to_the_renderer(tmp_path, recorded):
+    render = MadeReady(fails_at=[6])
+    assert enhance(recorded(range(17)), tmp_path / "out", render, **CUT).frames == 17
+    assert render.rendered_bare == [6]
+
+
 @pytest.fixture
 def recorded(tmp_path, make_frame):
     def record(indices, name="recording", **settings):

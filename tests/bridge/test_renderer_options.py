@@ -22,7 +22,7 @@ EVERY_WORD = shlex.split(
     "--base FOLDER --adapter mine --references rgb,depth --adapter-scale 0.5 --steps 4 --seed 7 --lock --keep text"
     " --keep hud=0.5 --working-size 64x48 --device cuda:1 --dtype bfloat16 --prompt 'a street, dusk'"
     " --negative-prompt blur --guidance 3 --strength 0.9 --control depth --anchors photos --preset parts"
-    " --two-stages --window 41 --reference-images looks"
+    " --two-stages --window 41 --reference-images looks --distilled lightning"
 )
 EVERY_ARGUMENT = {
     "base": "FOLDER",
@@ -46,6 +46,7 @@ EVERY_ARGUMENT = {
     "preset": "parts",
     "two_stages": True,
     "window": 41,
+    "distilled": "lightning",
 }
 # It writes down what it was called with.
 TELLING = """

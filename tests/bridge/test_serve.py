@@ -231,6 +231,33 @@ def test_a_captured_clip_is_begun_while_the_one_before_is_ended() -> None:
         assert made.wait() == Served(rendered=25, failed=0, left_out=0)
 
 
+def test_a_captured_clip_is_made_ready_while_the_device_renders_the_one_before() -> None:
+    ready, changed = list[int](), threading.Condition()
+
+    def prepare(clip: Clip) -> Render:
+        first = clip.frames[0].index
+        with changed:
+            ready.append(first)
+            changed.notify_all()
+
+        def render(clip: Clip) -> Video:
+            with changed:
+                assert changed.wait_for(lambda: clip.last or ready[-1] > first, timeout=10)
+            return brighter(clip)
+
+        return render
+
+    def render(clip: Clip) -> Video:
+        return prepare(clip)(clip)
+
+    render.prepare = prepare  # type: ignore[attr-defined]
+    with bridge(render) as made:
+        with engine(made, Mode.CAPTURE) as publisher:
+            for index in range(25):
+                publisher.publish(frame(index), timeout_s=10)
+        assert made.wait() == Served(rendered=25, failed=0, left_out=0)
+
+
 def test_without_a_recording_captured_frames_still_all_come_back() -> None:
     with bridge(brighter) as made:
         with engine(made, Mode.CAPTURE) as publisher:

@@ -31,7 +31,7 @@ def rendering(facts: BaseFacts = EMBEDDED, *, begins: bool = True, keep: Mapping
         regions=Regions(keep or {}),
         steady=0.6,
         if_it_can=True,
-        begins=begins,
+        begin_window=(lambda clip: brighter) if begins else None,
         remedies=["tiles"],
     )
 
@@ -54,9 +54,16 @@ def test_a_base_that_goes_on_from_the_pictures_before_it_cannot_begin_without_th
     assert not hasattr(rendering(LTX2), "begin")
 
 
-def test_windows_that_are_held_to_the_colours_before_them_cannot_either() -> None:
-    assert not hasattr(rendering(replace(EMBEDDED, window=9)), "begin")
+@pytest.mark.parametrize("facts", [LTX2, replace(EMBEDDED, window=9)], ids=["ltx2", "windows"])
+def test_it_and_windows_that_are_held_to_the_colours_before_them_are_made_ready_instead(
+    facts: BaseFacts, make_clip: MakeClip
+) -> None:
+    render, clip = rendering(facts), make_clip(4, 64, 112)
+    assert not hasattr(render, "begin")
+    assert np.array_equal(render.prepare(clip)(clip), render(clip))
 
 
 def test_a_clip_is_not_begun_where_painting_and_the_rest_share_the_processor() -> None:
-    assert not hasattr(rendering(begins=False), "begin")
+    for facts in (EMBEDDED, LTX2):
+        render = rendering(facts, begins=False)
+        assert not hasattr(render, "begin") and not hasattr(render, "prepare")

@@ -94,6 +94,21 @@ def tell_steps(render: Render, told: Steps) -> None:
         tell(told)
 
 
+def prepared(render: Render, clip: Clip) -> Render:
+    """Make ready what of a clip needs neither the device nor other clips; gives what renders it.
+
+    So that is done while the clip before is rendered. A renderer offers it by its attribute `prepare`, with
+    `render(clip)` equal to `prepare(clip)(clip)`. What fails here is left to rendering.
+    """
+    prepare: Callable[[Clip], Render] | None = getattr(render, "prepare", None)
+    if prepare is None:
+        return render
+    try:
+        return prepare(clip)
+    except Exception:
+        return render
+
+
 def begun(render: Render, clip: Clip) -> Render | None:
     """Do the part of rendering a clip that needs nothing of the clips before; gives what does the rest.
 

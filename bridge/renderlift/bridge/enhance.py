@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from renderlift.bridge.ahead import ahead
-from renderlift.bridge.clip import Before, Clip, Look, Render, Video, begun, clips, look_of, rendered
+from renderlift.bridge.clip import Before, Clip, Look, Render, Video, begun, clips, look_of, prepared, rendered
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Frame
 from renderlift.bridge.join import join_clip
@@ -250,8 +250,10 @@ class _Started:
 def _started(cut: Iterable[Clip], render: Render, parts: Parts) -> Iterator[_Started]:
     for clip in cut:
         parts.refuse_other_size(clip)
-        end = begun(render, clip)
-        yield _Started(clip, end or render, remedies_of(render) if end else None)
+        if end := begun(render, clip):
+            yield _Started(clip, end, remedies_of(render))
+        else:
+            yield _Started(clip, prepared(render, clip), None)
 
 
 def _videos(

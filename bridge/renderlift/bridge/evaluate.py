@@ -33,7 +33,7 @@ def evaluate(asked: Mapping[str, Any], events: Events) -> bool:
 
     def load(spec: str, options: RendererOptions) -> Render:
         # --also names options as the command line does.
-        render = load_told(spec, _as_arguments(options), events)
+        render = load_told(spec, _as_arguments(options), events, may_share=bool(before))
         tell_steps(render, events.denoising)
         before[:] = [render]  # kept until the next one is there, so that they can share what they stand on
         return render

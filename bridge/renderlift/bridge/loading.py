@@ -11,21 +11,31 @@ from renderlift.bridge.events import Events
 from renderlift.bridge.renderer import load_renderer
 
 _FACTS = "renderlift.model.bases.facts"
+_SHARED = "renderlift.model.shared_base"
+PROPAGATION = "renderlift.model.bases.propagation:load"  # which takes a base's folder too
 LONG_S = 5.0  # from here on it is worth a word how long it took
 GB = 2**30
 
 LoadRenderer = Callable[[str, Mapping[str, Any]], Render]
 
 
-def load_told(spec: str, options: Mapping[str, Any], events: Events) -> Render:
+def load_told(spec: str, options: Mapping[str, Any], events: Events, *, may_share: bool = False) -> Render:
     """As `load_renderer`; says before it what is loaded, where that may take long, and after it how long it took.
+
+    Args:
+        may_share: another renderer is open, whose base this one may share; said is only what is loaded indeed.
 
     Raises:
         SetupError: as `load_renderer`; or no base in the folder that the options name, which is told at once.
     """
-    tell_base(spec, options, events)
     began_s = time.monotonic()
-    render = load_renderer(spec, options)
+    if may_share and _has_base(spec, options):
+        announced = load_function(_SHARED, "announced", extra="model")
+        with announced(lambda: tell_base(spec, options, events)):
+            render = load_renderer(spec, options)
+    else:
+        tell_base(spec, options, events)
+        render = load_renderer(spec, options)
     if (seconds := time.monotonic() - began_s) >= LONG_S:
         events.tell("loaded", f"Loaded in {seconds:.0f} s.", seconds=seconds)
     return render
@@ -37,10 +47,9 @@ def tell_base(spec: str, options: Mapping[str, Any], events: Events) -> None:
     Raises:
         SetupError: there is no base in the folder.
     """
-    base = str(options.get("base", "embedded"))
-    if spec != "embedded" or base == "embedded":
+    if not _has_base(spec, options):
         return
-    folder = Path(base)
+    folder = Path(str(options["base"]))
     # These need no torch, which alone takes seconds to import.
     facts_of, weight_files = (load_function(_FACTS, name, extra="model") for name in ("facts_of", "weight_files"))
     title: str = facts_of(folder).title
@@ -53,3 +62,8 @@ def tell_base(spec: str, options: Mapping[str, Any], events: Events) -> None:
         folder=folder,
         gigabytes=gigabytes,
     )
+
+
+def _has_base(spec: str, options: Mapping[str, Any]) -> bool:
+    """Whether a folder is loaded, which may take minutes."""
+    return spec in ("embedded", PROPAGATION) and str(options.get("base", "embedded")) != "embedded"

@@ -76,8 +76,8 @@ def anchored_pairs(
     )
     make = load_function(_COMMAND, "anchored_pairs", extra="train")
 
-    def load(name: str) -> Any:
-        return load_told(name, renderer if name != "identity" else {}, events)
+    def load(spec: str, options: Mapping[str, Any]) -> Any:
+        return load_told(spec, options, events)
 
     return bool(make(dataset, recording, request, load, talk=events))
 

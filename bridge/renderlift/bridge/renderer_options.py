@@ -57,6 +57,7 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
         str,
         f"What steers VACE, and Cosmos, which takes several as edge=0.7,depth=0.3: {', '.join(CONTROLS)}.",
     ),
+    _large("distilled", str, "LoRA distilled for few steps, merged beneath the adapter: a folder or a file."),
     _large("anchors", Path, "Folder of known pictures, NNNNNN.png by frame index."),
     _large("reference_images", Path, "What things look like, not where: a picture or a folder of some; VACE."),
     _large("preset", str, "How to fit into GPU memory; auto."),
@@ -66,7 +67,7 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
 
 
 # Those that may name a file or a folder.
-PLACES = ("base", "adapter", "lock_weights", "anchors", "reference_images")
+PLACES = ("base", "adapter", "distilled", "lock_weights", "anchors", "reference_images")
 
 # Those that are not typed as their argument is named.
 _WORDS: dict[str, str] = {

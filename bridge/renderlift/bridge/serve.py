@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from renderlift.bridge.ahead import ahead
 from renderlift.bridge.backlog import Backlog
-from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, begun, clips, identity
+from renderlift.bridge.clip import Clip, Render, StreamEnd, Video, begun, clips, identity, prepared
 from renderlift.bridge.errors import RecordingError, RenderError, with_fix
 from renderlift.bridge.events import Events
 from renderlift.bridge.films import Films
@@ -300,14 +301,15 @@ class _Works:
     def _arrivals(self, mode: Mode) -> Iterator[Frame | StreamEnd]:
         return arrivals(self._receiver, mode=mode, stop=self._stop, once=self._service.once)
 
-    def _on_device(self, clip: Clip) -> Video:
+    def _on_device(self, clip: Clip, render: Render | None = None) -> Video:
         with self._device:
-            return self._render(clip)
+            return (render or self._render)(clip)
 
     def _started(self, clip: Clip) -> Render:
         """What does the rest of a clip; where it could be begun, without the device."""
+        ready = prepared(self._render, clip)
         with self._device:
-            return begun(self._render, clip) or self._on_device
+            return begun(self._render, clip) or partial(self._on_device, render=ready)
 
     def _lift(self, clip: Clip, going_on: GoingOn, end: Render) -> Video:
         try:

@@ -4,6 +4,7 @@ It comes with what the bridge asks a renderer for (CONTRIBUTING.md, "Extending")
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from renderlift.bridge.frame import Channel
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.settings import Picture
 from renderlift.model.colour import look_of
-from renderlift.model.continuity import RenderWindow, continuous
+from renderlift.model.continuity import BeginWindow, Continuous, RenderWindow, continuous, windows
 from renderlift.model.regions import Regions, feathered, kept
 from renderlift.model.steady import can_steady, finished_before, steadied
 
@@ -27,7 +28,7 @@ def clip_render(
     regions: Regions,
     steady: float,
     if_it_can: bool,
-    begins: bool,
+    begin_window: BeginWindow | None,
     remedies: Sequence[str],
 ) -> Render:
     """A render of clips of any length.
@@ -37,7 +38,8 @@ def clip_render(
         packed_frames: that make one latent of a video, after its first frame.
         steady: as in `steady.steadied`; 0 = not at all.
         if_it_can: leave a clip that tells of no surfaces unsteadied, rather than refuse it.
-        begins: offer to paint a clip while the one before is steadied, where the base allows it.
+        begin_window: as in `continuity.continuous`. With it, a clip can be painted while the one before is
+            steadied, where the base allows it, or else made ready while that one is painted.
         remedies: those in force, see `renderlift.bridge.remedied`; it may grow.
     """
     overlap = min(facts.overlap, window // 2)
@@ -48,13 +50,14 @@ def clip_render(
         takes_before=facts.takes_before,
         anchors=anchors,
         kept=regions,
+        begin_window=begin_window,
     )
 
-    def begin(clip: Clip) -> Render:
+    def begin(clip: Clip, first: RenderWindow | None = None) -> Render:
         masks = regions(clip)  # before anything is painted: a name may be wrong
         steadies = bool(steady) and (can_steady(clip) or not if_it_can)
         alone = steadies and not facts.takes_before
-        video = _fresh_alone(render, clip) if alone else render(clip)
+        video = _fresh_alone(render, clip) if alone else render(clip, first)
 
         def end(clip: Clip) -> Video:
             if not steadies:
@@ -66,8 +69,8 @@ def clip_render(
 
         return end
 
-    def whole(clip: Clip) -> Video:
-        return begin(clip)(clip)
+    def whole(clip: Clip, first: RenderWindow | None = None) -> Video:
+        return begin(clip, first)(clip)
 
     def look(clip: Clip, video: Video) -> Look | None:
         held_to = clip.before.look if clip.before else None
@@ -81,13 +84,19 @@ def clip_render(
         told |= {"clip_size": (window, overlap), "look": look}
     if facts.takes_before:
         told["preview_size"] = 1 + packed_frames, 1
-    else:
-        told |= {"preview_size": (2, 1)} if steady else {}
-        if begins and not window:  # windows are held to the colours that the clips before had
-            told["begin"] = begin
+    elif steady:
+        told["preview_size"] = 2, 1
+    if begin_window and (window or facts.takes_before):
+        told["prepare"] = partial(_prepared, whole, begin_window, window, overlap)
+    elif begin_window:  # windows are held to the colours that the clips before had
+        told["begin"] = begin
     for name, value in told.items():
         setattr(whole, name, value)
     return whole
+
+
+def _prepared(whole: Continuous, begin_window: BeginWindow, window: int, overlap: int, clip: Clip) -> Render:
+    return partial(whole, first=begin_window(next(windows(clip, window, overlap))))
 
 
 def _fresh_alone(render: Render, clip: Clip) -> Video:

@@ -5,14 +5,17 @@ the base can use them, is held to the colours of the first, and cross-fades. A c
 carried or faded over it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from renderlift.bridge.clip import Clip, Render, Video, clips, continues
+from renderlift.bridge.ahead import ahead
+from renderlift.bridge.clip import Clip, Video, clips, continues
 from renderlift.bridge.frame import Channel
 from renderlift.bridge.join import join_clip
 from renderlift.model.bases.settings import Picture
@@ -20,6 +23,14 @@ from renderlift.model.colour import Look, held_to, look_of
 
 # A window of a clip and the pictures that are known already, by place in it, to (T, H, W, 3).
 RenderWindow = Callable[[Clip, Mapping[int, Picture]], Video]
+# Makes ready what of a window needs neither the base nor other windows; gives what paints that window.
+BeginWindow = Callable[[Clip], RenderWindow]
+
+
+class Continuous(Protocol):
+    """A `Render`, which may be told that the first window is ready."""
+
+    def __call__(self, clip: Clip, first: RenderWindow | None = None) -> Video: ...
 
 
 def continuous(
@@ -30,7 +41,8 @@ def continuous(
     takes_before: bool,
     anchors: Mapping[int, Picture],
     kept: Callable[[Clip], NDArray[np.float32] | None] = lambda part: None,
-) -> Render:
+    begin_window: BeginWindow | None = None,
+) -> Continuous:
     """A render for clips of any length.
 
     It depends on its clip alone: what earlier clips ended with is part of the clip (`Clip.before`), so a
@@ -42,29 +54,51 @@ def continuous(
         takes_before: show a window the finished pictures of the frames it shares.
         anchors: pictures that are known, by frame index.
         kept: (T, H, W), where a window will be left as the engine drew it, which colours are measured without.
+        begin_window: make the next window ready while one is painted; None = paint them one by one.
     """
 
-    def whole(clip: Clip) -> Video:
+    def whole(clip: Clip, first: RenderWindow | None = None) -> Video:
+        """`first`: what paints the first window, where that is ready already."""
         done: list[Video] = []
         tail, look = _carried(clip) if window else (None, None)
-        for part in windows(clip, window, overlap):
-            if not part.shared:
-                tail, look = None, None
-            known = _known(part, tail if takes_before else None, anchors)
-            engine, left = part.channels[Channel.RGB], kept(part)
-            video = render(part, known)
-            # An anchor says what colours are to be from there on: it is not bent to those before it.
-            is_anchored = any(frame.index in anchors for frame in part.frames)
-            video = video if look is None or is_anchored else held_to(look, engine, video, kept=left)
-            if window and (look is None or is_anchored):
-                look = look_of(engine, video, kept=left) or look
-            # The caller fades the first window with the clip before; and nothing comes after the last.
-            joined = replace(part, shared=0) if part.frames[0] is clip.frames[0] else part
-            pictures, tail = join_clip(tail, joined, video, overlap=overlap)
-            done.append(pictures)
+        with _ready(windows(clip, window, overlap), first, render, begin_window) as ready:
+            for part, paint in ready:
+                if not part.shared:
+                    tail, look = None, None
+                known = _known(part, tail if takes_before else None, anchors)
+                engine, left = part.channels[Channel.RGB], kept(part)
+                video = paint(part, known)
+                # An anchor says what colours are to be from there on: it is not bent to those before it.
+                is_anchored = any(frame.index in anchors for frame in part.frames)
+                video = video if look is None or is_anchored else held_to(look, engine, video, kept=left)
+                if window and (look is None or is_anchored):
+                    look = look_of(engine, video, kept=left) or look
+                # The caller fades the first window with the clip before; and nothing comes after the last.
+                joined = replace(part, shared=0) if part.frames[0] is clip.frames[0] else part
+                pictures, tail = join_clip(tail, joined, video, overlap=overlap)
+                done.append(pictures)
         return np.concatenate(done)
 
     return whole
+
+
+@contextmanager
+def _ready(
+    parts: Iterator[Clip], first: RenderWindow | None, render: RenderWindow, begin: BeginWindow | None
+) -> Generator[Iterator[tuple[Clip, RenderWindow]]]:
+    """Windows with what paints each, one ahead."""
+
+    def begun() -> Iterator[tuple[Clip, RenderWindow]]:
+        if first:
+            yield next(parts), first
+        for part in parts:
+            yield part, begin(part) if begin else render
+
+    if begin is None:
+        yield begun()
+        return
+    with closing(ahead(begun(), 1)) as ready:
+        yield ready
 
 
 def windows(clip: Clip, window: int, overlap: int) -> Iterator[Clip]:

@@ -25,6 +25,11 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def leaves_processor_free(device: torch.device) -> bool:
+    """Whether the processor can do other work while a base paints there, without being in its way."""
+    return device.type != "cpu"
+
+
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """Turn "auto", "float32", "bfloat16" into a dtype.
 

@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import RenderError
 from renderlift.model.attention import use_plain_kernel
-from renderlift.model.bases.settings import Paint, Picture
+from renderlift.model.bases.settings import Paint, Painter, Picture
 from renderlift.model.offload import LAYERS, bring_by_layers, group_levels, modules_of
 
 _log = logging.getLogger(__name__)
@@ -53,21 +54,39 @@ class Enduring:
         Raises:
             RenderError: nothing is left to try.
         """
+        return self._endured(self._paint, clip, known)
+
+    def begin(self, clip: Clip) -> Paint:
+        """What paints this clip. What the base is shown of it is made here and now, without the device."""
+        paint = self._paint
+        if not isinstance(paint, Painter):
+            return self
+        shown = paint.show(clip)
+
+        def rest(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+            # What was done meanwhile for want of memory may have changed the size that it is shown at.
+            ready = partial(paint.paint_from, shown) if paint is self._paint else self._paint
+            return self._endured(ready, clip, known)
+
+        return rest
+
+    def _endured(self, paint: Paint, clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         while True:
-            painted = self._attempt(clip, known)
+            painted = self._attempt(paint, clip, known)
             if isinstance(painted, Tensor):
                 return painted
             if painted is None:
                 self._remedy(clip, self._for_nan, _not_finite(clip), None)
             else:
                 self._remedy(clip, self._for_memory, _out_of_memory(clip), painted)
+            paint = self._paint
 
-    def _attempt(self, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception | None:
+    def _attempt(self, paint: Paint, clip: Clip, known: Mapping[int, Picture]) -> Tensor | Exception | None:
         """The picture, what told that memory ran out, or None: it is not finite."""
         try:
             # Not inference_mode: tensors born in it can be neither moved in int8 nor handed to offload's hooks.
             with torch.no_grad():
-                painted = self._paint(clip, known)
+                painted = paint(clip, known)
                 # Frame by frame: of a whole clip, even that takes memory.
                 return painted if all(torch.isfinite(frame).all() for frame in painted) else None
         except (RuntimeError, MemoryError) as problem:

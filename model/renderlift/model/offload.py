@@ -1,6 +1,7 @@
 """Weights that wait in main memory, and come to the device in groups when needed: diffusers' group offload."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -9,6 +10,7 @@ from diffusers.hooks.group_offloading import (
     _GROUP_OFFLOADING,
     _LAYER_EXECUTION_TRACKER,
     _LAZY_PREFETCH_GROUP_OFFLOADING,
+    _is_torchao_tensor,
 )
 from torch import nn
 
@@ -59,13 +61,46 @@ def take_back(pipeline: object, device: torch.device) -> None:
         torch.cuda.synchronize(device)
     for module in modules_of(pipeline):
         module.to("cpu")
+        _unpin(module)
+
+
+def _unpin(module: nn.Module) -> None:
+    """Lay int8 weights into common memory: of pinned ones, hooks would keep no copy for the way back."""
+    for weight in module.parameters():
+        if _is_torchao_tensor(weight) and weight.is_pinned():
+            torch.utils.swap_tensors(weight, weight.detach().clone())
+
+
+@contextmanager
+def lying_whole(pipeline: object) -> Generator[None]:
+    """Weights that come in groups all lie in main memory for as long as the block lasts, and then come as before.
+
+    diffusers takes its hooks off and on by itself where adapters go and come, but leaves int8 weights that say they
+    are on the device, and are not: no adapter goes into those.
+    """
+    came = {part: configs for part in modules_of(pipeline) if (configs := _configs(part))}
+    if not came:
+        yield
+        return
+    device = next(iter(came.values()))[0].onload_device
+    blocks = [part for part, configs in came.items() if any(config.offload_type == BLOCKS for config in configs)]
+    take_back(pipeline, device)
+    try:
+        yield
+    finally:
+        bring_in_groups(pipeline, device, blocks=blocks)
 
 
 def group_levels(pipeline: object) -> set[str]:
     """Whether weights come in groups (`BLOCKS`, `LAYERS` or both); empty: they do not."""
-    registries = [getattr(part, "_diffusers_hook", None) for part in _parts(pipeline)]
+    return {config.offload_type.value for part in modules_of(pipeline) for config in _configs(part)}
+
+
+def _configs(part: nn.Module) -> list[Any]:
+    """Of the groups in which its weights come."""
+    registries = [getattr(module, "_diffusers_hook", None) for module in part.modules()]
     hooks = [registry.get_hook(_GROUP_OFFLOADING) for registry in registries if registry is not None]
-    return {hook.config.offload_type.value for hook in hooks if hook is not None}
+    return [hook.config for hook in hooks if hook is not None]
 
 
 def modules_of(pipeline: object) -> list[nn.Module]:

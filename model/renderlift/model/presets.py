@@ -5,13 +5,13 @@ Which one fits is computed from the sizes of the weight files, so a base nobody 
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from renderlift.bridge.errors import SetupError
-from renderlift.model.bases.facts import BaseFacts, has_part, weight_files
+from renderlift.model.bases.facts import EMBEDDED, BaseFacts, has_part, weight_files
 
 if TYPE_CHECKING:  # who only asks what would fit, as `renderlift doctor`, does not wait for it
     import torch
@@ -26,6 +26,8 @@ CACHE_FROM_STEPS = 12
 # Relative change of what the first block does to the target, below which others are skipped; above 0.2 it blurs.
 CACHE_THRESHOLD = 0.1
 MOST_COMPILED = 64  # variants of one kind of block that a process may compile
+
+DENOISERS = ("transformer", "transformer_2")
 
 Offload = Literal["", "parts", "blocks", "layers"]
 
@@ -123,12 +125,25 @@ def named(name: str) -> Preset:
     raise SetupError(f"there is no preset {name!r}", fix=f"Use auto, or one of these. {described}.")
 
 
+def choose_preset(name: str, facts: BaseFacts, folder: Path, device: "torch.device") -> Preset:
+    """The preset called `name`; "auto": the fastest that fits the GPU that is there."""
+    if name != "auto":
+        return named(name)
+    if facts is EMBEDDED or device.type != "cuda":
+        return PLAIN
+    weights = read_weights(folder)
+    return choose(weights, gpu_memory_bytes(device), usual_tokens(facts))
+
+
 def is_quantisable() -> bool:
     return importlib.util.find_spec("torchao") is not None
 
 
-def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
+def loading_options(preset: Preset, folder: Path, *, whole: Collection[str] = ()) -> dict[str, Any]:
     """What `from_pretrained` is told for this preset.
+
+    Args:
+        whole: parts that are not quantised yet, since a LoRA is merged into them first.
 
     Raises:
         SetupError: torchao is not installed.
@@ -138,19 +153,37 @@ def loading_options(preset: Preset, folder: Path) -> dict[str, Any]:
     if not is_quantisable():
         raise SetupError(f"the preset {preset.name} needs torchao", fix="pip install torchao")
     from diffusers import PipelineQuantizationConfig
-    from diffusers import TorchAoConfig as DenoiserConfig
+    from transformers import TorchAoConfig as EncoderConfig
+
+    denoiser, int8 = _int8()
+    how: dict[str, Any] = {**dict.fromkeys(DENOISERS, denoiser), "text_encoder": EncoderConfig(int8)}
+    there = {part: config for part, config in how.items() if part not in whole and has_part(folder, part)}
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=there)} if there else {}
+
+
+def quantise_denoisers(pipeline: object) -> None:
+    """int8 weights for denoisers that were loaded whole, as `from_pretrained` would have made them."""
+    from diffusers.quantizers import DiffusersAutoQuantizer
+
+    for denoiser in _denoisers(pipeline):
+        quantiser: Any = DiffusersAutoQuantizer.from_config(_int8()[0], pre_quantized=False)
+        kept = list(denoiser._keep_in_fp32_modules or ())
+        quantiser.preprocess_model(model=denoiser, device_map=None, keep_in_fp32_modules=kept)
+        for name, values in list(denoiser.named_parameters()):
+            if quantiser.check_if_quantized_param(denoiser, values, name, {}):
+                quantiser.create_quantized_param(denoiser, values, name, values.device, {}, [])
+        denoiser.hf_quantizer = quantiser
+
+
+def _int8() -> tuple[Any, Any]:
+    """For diffusers, and by itself."""
+    from diffusers import TorchAoConfig
     from torchao.quantization import (  # type: ignore  # pyright: ignore
         Int8WeightOnlyConfig,  # pyright: ignore[reportMissingImports]
     )
-    from transformers import TorchAoConfig as EncoderConfig
 
-    how = {
-        "transformer": DenoiserConfig(Int8WeightOnlyConfig()),
-        "transformer_2": DenoiserConfig(Int8WeightOnlyConfig()),
-        "text_encoder": EncoderConfig(Int8WeightOnlyConfig()),
-    }
-    there: dict[str, Any] = {part: config for part, config in how.items() if has_part(folder, part)}
-    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=there)}
+    int8: Any = Int8WeightOnlyConfig()
+    return TorchAoConfig(int8), int8
 
 
 def settle(
@@ -195,7 +228,7 @@ def gpu_memory_bytes(device: "torch.device") -> float:
 
 
 def _denoisers(pipeline: Any) -> list[Any]:
-    found = (getattr(pipeline, name, None) for name in ("transformer", "transformer_2"))
+    found = (getattr(pipeline, name, None) for name in DENOISERS)
     return [denoiser for denoiser in found if denoiser is not None]
 
 

@@ -8,6 +8,7 @@ neighbouring clips agree where they overlap.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,25 +20,25 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts
-from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, facts_of
+from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, in_few_steps
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import check_stages, open_painter, open_pipeline
 from renderlift.model.bases.settings import Paint, Picture, RenderSettings
 from renderlift.model.clip_render import clip_render
-from renderlift.model.device import pick_device, pick_dtype
+from renderlift.model.continuity import RenderWindow
+from renderlift.model.device import leaves_processor_free, pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock
 from renderlift.model.lora import AdapterFacts
-from renderlift.model.presets import Preset
+from renderlift.model.presets import Preset, choose_preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions
 from renderlift.model.shared_base import shared
 from renderlift.model.steps import StepTeller
+from renderlift.model.whereabouts import EMBEDDED, adapter_path, find_base, lock_path
 
 _log = logging.getLogger(__name__)
-WEIGHTS = Path(__file__).parent / "weights"
-EMBEDDED = "embedded"
 # Measured on held-out scenes: two steps at this area score as four at twice the area
 # (docs/log.md), at a fifth of the time.
 EMBEDDED_STEPS = EMBEDDED_FACTS.steps
@@ -52,6 +53,7 @@ def load(
     *,
     base: str = EMBEDDED,
     adapter: str = "",
+    distilled: str = "",
     references: str = "",
     lock: bool | None = None,
     lock_weights: str = "",
@@ -80,6 +82,8 @@ def load(
         base: "embedded", or a folder saved by a diffusers pipeline that docs/bases.md lists.
         adapter: "embedded", "none", or an IC-LoRA for that base, by folder or file; empty: the embedded one
             for the embedded base, none for others.
+        distilled: a LoRA that was distilled for few steps, by folder or file: it is merged into the base for good,
+            beneath the adapter, and the base then takes as few, without guidance, unless told otherwise.
         references: what the adapter reads where its file does not say it: names of `references.CHANNELS_OF`, with
             commas between, in the order of its training: "rgb,depth"; empty: as the file says, else rgb.
         lock: bring the painted picture to the engine's resolution with the geometry lock; without it, by plain
@@ -92,7 +96,8 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32" or "bfloat16".
         steps, working_pixels, guidance: denoising steps, the area at which the base paints at most, and how
-            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used.
+            strongly the prompt is followed (1: not at all, at half the cost); 0: as the base is meant to be used,
+            with no guidance where it came without its text encoder.
         seed: of the noise.
         adapter_scale: strength of the adapter: 0 leaves the base alone, 1 is the trained look.
         prompt, negative_prompt: for bases that have a text encoder, the negative one with guidance above 1;
@@ -115,9 +120,11 @@ def load(
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     folder, facts = find_base(base)
+    merged = asked.distilled(distilled, folder, facts)
+    facts = in_few_steps(facts) if merged else facts
     # What can be refused is refused here: a large base takes minutes to load.
     fitting = choose_preset(preset, facts, folder, place)
-    worn = _adapter_path(adapter, facts)
+    worn = adapter_path(adapter, facts)
     if worn:
         fitting_facts(facts, worn)
     elif "references" in facts.conditions and facts is not EMBEDDED_FACTS:
@@ -145,11 +152,12 @@ def load(
             fitting.compiled and adapter_scale,
             (steps or facts.steps) >= presets.CACHE_FROM_STEPS,
             tuple(controls) if facts is COSMOS else (),
+            tuple((file, file.stat().st_mtime_ns) for file in merged),
         ),
         folder,
         facts,
         worn,
-        lambda: _open_to_render(folder, facts, precision, fitting, controls),
+        lambda: _open_to_render(folder, facts, precision, fitting, controls, merged),
         compiles=fitting.compiled,
     )
     pipeline: Any = shared_base.pipeline
@@ -157,7 +165,8 @@ def load(
         steps=steps or facts.steps,
         seed=seed,
         working_pixels=working_pixels or facts.pixels,
-        guidance=guidance or facts.guidance,
+        guidance=asked.guidance(guidance, folder, facts),
+        low_noise_guidance=0.0 if guidance else facts.low_noise_guidance,
         prompt=prompt,
         negative_prompt=negative_prompt,
         reference_strength=reference_strength,
@@ -177,11 +186,14 @@ def load(
 
     steps_done = StepTeller()
 
-    def window_of(clip: Clip, known: Mapping[int, Picture]) -> Video:
+    def window_of(clip: Clip, known: Mapping[int, Picture], paint: Paint = enduring) -> Video:
         with shared_base.wearing(worn, adapter_scale):
             pipeline.progress_bar = steps_done
-            painted = enduring(clip, known)
+            painted = paint(clip, known)
         return finish(locker, clip, painted)
+
+    def begin_window(clip: Clip) -> RenderWindow:
+        return partial(window_of, paint=enduring.begin(clip))
 
     render: Any = clip_render(
         window_of,
@@ -192,7 +204,7 @@ def load(
         regions=Regions(keep or {}),
         steady=(EMBEDDED_STEADY if soft else 0.0) if steady is None else steady,
         if_it_can=steady is None,
-        begins=place.type != "cpu",  # where painting and the rest would be in each other's way
+        begin_window=begin_window if leaves_processor_free(place) else None,
         remedies=enduring.remedies,
     )
     if facts is not EMBEDDED_FACTS:  # which is done before a step is worth a word
@@ -201,12 +213,23 @@ def load(
 
 
 def _open_to_render(
-    folder: Path, facts: BaseFacts, precision: torch.dtype, fitting: Preset, controls: Iterable[str]
+    folder: Path,
+    facts: BaseFacts,
+    precision: torch.dtype,
+    fitting: Preset,
+    controls: Iterable[str],
+    merged: tuple[Path, ...],
 ) -> object:
-    quantised = presets.loading_options(fitting, folder)
+    if not merged and facts is LTX2 and (beside := distilled_lora(folder)):
+        merged = (beside,)
+    # Merged before they are quantised: peft adds no biases to quantised layers, and would round them twice.
+    whole = presets.DENOISERS if merged else ()
+    quantised = presets.loading_options(fitting, folder, whole=whole)
     pipeline = open_pipeline(folder, facts, precision, controls=controls, **quantised)
-    if facts is LTX2 and (lora := distilled_lora(folder)):
-        distil(pipeline, lora)
+    if merged:
+        distil(pipeline, merged)
+        if fitting.quantised:
+            presets.quantise_denoisers(pipeline)
     return pipeline
 
 
@@ -230,18 +253,6 @@ def _packed_frames(pipeline: Any) -> int:
         if packed := getattr(pipeline, name, 0):
             return int(packed)
     return 1
-
-
-def find_base(base: str) -> tuple[Path, BaseFacts]:
-    """Folder and facts of "embedded" or a folder.
-
-    Raises:
-        SetupError: nothing there that can be loaded.
-    """
-    folder = WEIGHTS / "base" if base == EMBEDDED else Path(base)
-    if base == EMBEDDED:
-        _present(folder / "model_index.json")
-    return folder, facts_of(folder)
 
 
 def load_base(base: str, dtype: torch.dtype) -> Any:
@@ -274,30 +285,6 @@ def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
     return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
 
 
-def _adapter_path(adapter: str, facts: BaseFacts) -> Path | None:
-    """Where the adapter is that a name means; None = none."""
-    name = adapter or (EMBEDDED if facts is EMBEDDED_FACTS else "none")
-    if name == "none":
-        return None
-    return WEIGHTS / "lift" if name == EMBEDDED else Path(name)
-
-
-def lock_path(given: str) -> Path:
-    """Where a lock is; empty: the one that ships.
-
-    Raises:
-        SetupError: there is none.
-    """
-    if not given:
-        return _present(WEIGHTS / "lock.safetensors")
-    path = Path(given) / "lock.safetensors" if Path(given).is_dir() else Path(given)
-    if not path.is_file():
-        raise SetupError(
-            f"no lock at {path}", fix="Name the output of `renderlift train lock`, or its lock.safetensors."
-        )
-    return path
-
-
 def _told_by_adapter(
     settings: RenderSettings, loaded: AdapterFacts | None, shown: tuple[str, ...]
 ) -> RenderSettings:
@@ -311,16 +298,6 @@ def _told_by_adapter(
         reference_downscale_factor=loaded.reference_downscale_factor,
         target=loaded.target,
     )
-
-
-def choose_preset(name: str, facts: BaseFacts, folder: Path, device: torch.device) -> Preset:
-    """The preset called `name`; "auto": the fastest that fits the GPU that is there."""
-    if name != "auto":
-        return presets.named(name)
-    if facts is EMBEDDED_FACTS or device.type != "cuda":
-        return presets.PLAIN
-    weights = presets.read_weights(folder)
-    return presets.choose(weights, presets.gpu_memory_bytes(device), presets.usual_tokens(facts))
 
 
 def _enduring(
@@ -338,15 +315,6 @@ def _enduring(
     return Enduring(
         again(), for_memory=memory_remedies(pipeline, device, smaller), for_nan=nan_remedies(pipeline, again)
     )
-
-
-def _present(path: Path) -> Path:
-    if not path.is_file():
-        raise SetupError(
-            f"no weights at {path.parent}: {path.name} is missing",
-            fix="Reinstall renderlift, which brings its weights, or name a folder with --base.",
-        )
-    return path
 
 
 __all__ = ["FRAME_RATE", "NO_GUIDANCE", "RenderSettings", "finish", "load", "load_base", "paint"]

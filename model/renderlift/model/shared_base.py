@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts, load_adapter, peft_name
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, plain_alpha, read_facts
+from renderlift.model.offload import lying_whole
 
 Layout = Mapping[str, tuple[int, ...]]  # names and shapes of an adapter's tensors
 _FACTOR = re.compile(r"transformer\.(.+)\.lora_([AB])\.weight")  # names of tensors that go in as they are
@@ -66,8 +68,7 @@ class SharedBase:
     def _wear(self, adapter: Path | None, scale: float) -> AdapterFacts | None:
         if adapter is None:
             if self._worn:
-                self._opened.unload_lora_weights()
-            self._worn = None
+                self._take_off()
             return None
         file = adapter_file(adapter)
         changed_ns = _changed_ns(file)
@@ -82,10 +83,10 @@ class SharedBase:
         if worn and _swapped(worn, facts, file, layout, scale):
             self._worn = replace(worn, file=file, changed_ns=changed_ns, scale=scale, facts=facts)
             return facts
-        self._worn = None
-        if worn:
-            self._opened.unload_lora_weights()
-        facts = load_adapter(self._opened, self._facts, file, scale)
+        with lying_whole(self._opened):
+            if worn:
+                self._take_off()
+            facts = load_adapter(self._opened, self._facts, file, scale)
         name = peft_name(facts.task)
         if self._compiles:
             # Its scales become tensors, whose values are no reason to compile anew. No rank is padded.
@@ -94,6 +95,10 @@ class SharedBase:
         seats = self._seats(layout, name) if plain_alpha(file) is not None else {}
         self._worn = Worn(file, changed_ns, name, scale, facts, layout, seats)
         return facts
+
+    def _take_off(self) -> None:
+        self._worn = None
+        self._opened.unload_lora_weights()
 
     def _seats(self, layout: Layout, name: str) -> Mapping[str, Any]:
         if getattr(self._opened, "transformer_2", None):  # whose factors are in another file
@@ -136,6 +141,17 @@ def _set_scale(layer: Any, name: str, alpha: float, scale: float) -> None:
 
 _open: WeakValueDictionary[Hashable, SharedBase] = WeakValueDictionary()
 _opening = threading.Lock()
+_announce: ContextVar[Callable[[], None]] = ContextVar("_announce", default=lambda: None)
+
+
+@contextmanager
+def announced(opening: Callable[[], None]) -> Generator[None]:
+    """Within the block, `opening` is called before a base is opened, and not where a render shares an open one."""
+    token = _announce.set(opening)
+    try:
+        yield
+    finally:
+        _announce.reset(token)
 
 
 def shared(
@@ -159,6 +175,7 @@ def shared(
     with _opening:
         base = _open.get((key, folder, stamp))
         if base is None:
+            _announce.get()()
             base = _open[(key, folder, stamp)] = SharedBase(open_it(), facts, compiles=compiles)
         return base
 

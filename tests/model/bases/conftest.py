@@ -1,5 +1,6 @@
 """Folders of bases as a user has them, made on the spot: the published classes, random weights, tiny sizes."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,18 @@ def wan_a14b(bases: Path) -> Path:
         tokenizer=None,
     )
     return save(pipeline, bases / "wan_a14b")
+
+
+@pytest.fixture(scope="session")
+def wan_a14b_reading(wan_a14b: Path, wan: Path, bases: Path) -> Path:
+    """The same with a text encoder, as published."""
+    folder = shutil.copytree(wan_a14b, bases / "wan_a14b_reading")
+    index = json.loads((folder / "model_index.json").read_text())
+    for part in ("text_encoder", "tokenizer"):
+        shutil.copytree(wan / part, folder / part)
+        index[part] = json.loads((wan / "model_index.json").read_text())[part]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
 
 
 @pytest.fixture(scope="session")

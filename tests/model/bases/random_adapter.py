@@ -8,9 +8,9 @@ import torch
 from renderlift.model import lora
 
 
-def random_adapter(pipeline: Any, folder: Path, seed: int = 0) -> Path:
+def random_adapter(pipeline: Any, folder: Path, seed: int = 0, rank: int = 2) -> Path:
     """Written to `folder`, for the transformer of an opened base, which keeps it."""
-    lora.attach(pipeline.transformer, rank=2)
+    lora.attach(pipeline.transformer, rank=rank)
     torch.manual_seed(seed)
     for name, parameter in pipeline.transformer.named_parameters():
         if "lora_" in name:

@@ -142,11 +142,11 @@ def test_an_adapter_of_vaces_own_blocks_does_not_fit_wan_without_them(
     wan: Path, wan_vace: Path, tmp_path: Path
 ) -> None:
     save_file(spelled(layers(load_base(str(wan_vace), torch.float32)), "comfy"), tmp_path / FILE_NAME)
-    with pytest.raises(SetupError, match="does not fit this base: it has a layer vace_blocks"):
+    with pytest.raises(SetupError, match="does not fit this base: it has layers vace_blocks"):
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
-@pytest.mark.parametrize("base", ["ltx2", "wan_a14b", "wan_vace_a14b"])
+@pytest.mark.parametrize("base", ["ltx2", "wan_5b", "wan_a14b", "wan_vace_a14b"])
 def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
     base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

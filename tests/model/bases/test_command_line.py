@@ -4,10 +4,12 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from renderlift.bridge import cli
@@ -15,6 +17,8 @@ from renderlift.bridge.clip import Clip
 from renderlift.bridge.films import read_png
 from renderlift.bridge.frame import Channel
 from renderlift.bridge.record import Recorder
+from renderlift.model.render import load_base
+from tests.model.bases.random_adapter import random_adapter
 
 Shot = Callable[..., Clip]
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
@@ -86,13 +90,18 @@ def test_what_is_loaded_is_said_before_it_is_where_that_may_take_minutes(
     said, refused = told.stderr.index("Loading Wan 2.1 and 2.2"), told.stderr.index("there is no preset 'tiny'")
     assert said < refused
     assert f"from {wan} (less than 1 GB) ..." in told.stderr
-    told = enhance(tmp_path, "json", "--base", wan, "--json", "--preset", "tiny", *many)
+
+
+def test_programs_are_told_what_is_loaded_too_and_of_our_own_base_nothing_is_said(
+    wan: Path, take: Clip, tmp_path: Path
+) -> None:
+    told = enhance(tmp_path, "json", "--base", wan, "--json", "--preset", "tiny")
     events = map(json.loads, told.stdout.splitlines())
     loading = next(event for event in events if event["event"] == "loading_base")
     assert loading["folder"] == str(wan)
     weights = sum(path.stat().st_size for path in wan.glob("*/*.safetensors"))
     assert loading["gigabytes"] == pytest.approx(weights / 2**30)
-    assert "Loading" not in enhance(tmp_path, "own", "--preset", "tiny", *many).stderr
+    assert "Loading" not in enhance(tmp_path, "own", "--preset", "tiny").stderr
 
 
 def test_a_service_says_what_it_loads_and_a_folder_without_a_base_is_told_before(wan: Path, tmp_path: Path) -> None:
@@ -105,6 +114,32 @@ def test_a_service_says_what_it_loads_and_a_folder_without_a_base_is_told_before
     told = serve(tmp_path).stderr
     assert "no base at" in told
     assert "Loading" not in told
+
+
+def test_a_comparison_says_what_it_loads_as_often_as_it_does(
+    wan: Path, take: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from renderlift.model import render
+
+    opened: list[Path] = []
+    open_pipeline = render.open_pipeline
+
+    def noted(folder: Path, *how: Any, **more: Any) -> object:
+        opened.append(folder)
+        return open_pipeline(folder, *how, **more)
+
+    monkeypatch.setattr(render, "open_pipeline", noted)
+    adapter = random_adapter(load_base(str(wan), torch.float32), tmp_path / "adapter")
+    opened.clear()
+    words = ("evaluate", tmp_path / "take", "-o", tmp_path / "out", "--render", "embedded", "--base", wan)
+    how = ("--steps", 1, "--guidance", 1, "--device", "cpu", "--dtype", "float32", "--frames", 2)
+    also = [f"adapter={adapter}", "seed=2", "preset=layers", "preset=layers,seed=2"]
+    rows = [word for change in also for word in ("--also", change)]
+    told = CliRunner().invoke(cli.app, [str(word) for word in (*words, *how, *rows)])
+    assert told.exit_code == 0, told.output
+    # One for the first three, and one for each whose weights are on their way and have no room for others.
+    assert opened == [wan] * 3
+    assert told.stderr.count(f"Loading Wan 2.1 and 2.2, in context (experimental), from {wan}") == 3
 
 
 def test_what_a_base_cannot_take_is_said(cosmos: Path, take: Clip, tmp_path: Path) -> None:
@@ -128,6 +163,7 @@ def test_options_of_pairs_reach_the_base_that_propagates(wan_vace: Path, take: C
 
     one, two = pairs("one", "--steps", 1, "--guidance", 1), pairs("two", "--steps", 2, "--guidance", 1)
     assert (one.exit_code, two.exit_code) == (0, 0), one.output + two.output
+    assert one.stderr.count(f"Loading Wan 2.1 and 2.2 VACE, from {wan_vace}") == 1
     between = [read_png(tmp_path / name / "000000/truth/000002.png") for name in ("one", "two")]
     assert not np.array_equal(*between)
     refused = pairs("three", "--two-stages")

@@ -73,14 +73,14 @@ def test_a_thing_may_come_after_the_first_frame_and_be_gone_later(
     assert "nothing is called 'text' in frame 9" in caplog.text
 
 
-@pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_vace", "cosmos"])
+@pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_5b", "wan_vace", "cosmos"])
 def test_without_strength_the_engine_is_not_seen(folder: str, shot: Shot, request: pytest.FixtureRequest) -> None:
     path: Path = request.getfixturevalue(folder)
     render = load(base=str(path), reference_strength=0, steps=3, guidance=1.0, device="cpu", dtype="float32")
     assert np.array_equal(render(shot(5)), render(shot(5, tint=0.5, shift=9)))
 
 
-@pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_vace", "cosmos"])
+@pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_5b", "wan_vace", "cosmos"])
 def test_reference_strength_is_monotone(folder: str, shot: Shot, request: pytest.FixtureRequest) -> None:
     """Untrained weights cannot follow a reference, so what is held is how far its strength moves the picture."""
     path: Path = request.getfixturevalue(folder)

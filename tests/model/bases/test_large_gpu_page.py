@@ -20,6 +20,8 @@ from renderlift.bridge.send import Publisher, Result
 from renderlift.bridge.video import read_video
 from renderlift.bridge.wire import Mode
 
+from .few_steps_lora import few_steps_lora
+
 pytest.importorskip("panda3d")
 pytest.importorskip("mitsuba", exc_type=ImportError)
 
@@ -53,7 +55,7 @@ def commands() -> list[str]:
 def test_the_page_has_the_commands_that_are_tried_here() -> None:
     verbs = [line.split()[1] for line in commands() if line.startswith("renderlift")]
     assert {verb: verbs.count(verb) for verb in dict.fromkeys(verbs)} == {
-        "pairs": 1, "train": 2, "capture": 1, "doctor": 3, "enhance": 4, "serve": 1
+        "pairs": 1, "train": 2, "capture": 1, "doctor": 3, "enhance": 5, "serve": 1
     }  # fmt: skip
 
 
@@ -81,6 +83,7 @@ def test_every_command_of_the_page_runs(
     monkeypatch.chdir(tmp_path)
     Path("ltx-2").symlink_to(ltx2)
     Path("wan-vace").symlink_to(wan_vace)
+    few_steps_lora(wan_vace, Path("few_steps.safetensors"))
     Path("path_traced").mkdir()
     cv2.imwrite("path_traced/000000.png", np.zeros((64, 96, 3), np.uint8))
     with socket.socket() as free:
@@ -105,7 +108,15 @@ def test_every_command_of_the_page_runs(
             done = CliRunner().invoke(cli.app, words[1:])
         assert done.exit_code == 0, f"{line}\n{done.output}"
     assert Path("my_lora/pytorch_lora_weights.safetensors").is_file()
-    films = ["take1.mp4", "lifted.mp4", "dusk.mp4", "shots/take1.mp4", "lifted/one.mp4", "lifted/other.mp4"]
+    films = [
+        "take1.mp4",
+        "lifted.mp4",
+        "quick.mp4",
+        "dusk.mp4",
+        "shots/take1.mp4",
+        "lifted/one.mp4",
+        "lifted/other.mp4",
+    ]
     assert [len(list(read_video(Path(film)))) for film in films] == [FRAMES] * len(films)
     assert [stream.frames for stream in summarize(Path("shots/take1")).streams] == [FRAMES]
     assert len(came.result()) == 2

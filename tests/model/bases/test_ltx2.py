@@ -20,7 +20,8 @@ from renderlift.model import control
 from renderlift.model.bases.facts import LTX2, LTX2_FULL, facts_of
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
 from renderlift.model.bases.opening import UPSAMPLER, open_upsampler
-from renderlift.model.render import WEIGHTS, load, load_base
+from renderlift.model.render import load, load_base
+from renderlift.model.whereabouts import WEIGHTS
 
 Shot = Callable[..., Clip]
 PLAIN: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
@@ -157,10 +158,12 @@ def test_full_weights_with_the_distilled_lora_beside_them_are_distilled(
     with_lora = load(base=str(folder), two_stages=True, device="cpu", dtype="float32")(clip)
     # No scheduler shifts the levels, whatever the folder's own would do.
     assert np.allclose(levels, DISTILLED_SIGMA_VALUES + STAGE_2_DISTILLED_SIGMA_VALUES)
+    named = shutil.move(folder / "ltx-2-19b-distilled-lora-384.safetensors", tmp_path / "named.safetensors")
+    by_name = load(base=str(folder), distilled=str(named), two_stages=True, device="cpu", dtype="float32")(clip)
+    assert np.array_equal(by_name, with_lora)
     for name in (key.removesuffix(".lora_A.weight") for key in lora if "lora_A" in key):
         plain = name.removeprefix("diffusion_model.")
         weights[f"{plain}.weight"] += lora[f"{name}.lora_B.weight"] @ lora[f"{name}.lora_A.weight"]
-    (folder / "ltx-2-19b-distilled-lora-384.safetensors").unlink()
     save_file(weights, folder / "transformer" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
     FlowMatchEulerDiscreteScheduler().save_pretrained(str(folder / "scheduler"))
     merged = load(base=str(folder), two_stages=True, device="cpu", dtype="float32")(clip)

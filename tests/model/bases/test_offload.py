@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 import torch
 from accelerate import cpu_offload_with_hook
+from safetensors.torch import save
 from torch import Tensor
 
 from renderlift.bridge.clip import Clip
+from renderlift.bridge.errors import SetupError
 from renderlift.model import presets
 from renderlift.model.bases.adapters import load_adapter
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.opening import open_painter
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.endure import memory_remedies
+from renderlift.model.lora import FILE_NAME
 from renderlift.model.offload import BLOCKS, LAYERS, bring_by_layers, group_levels
 from renderlift.model.render import load_base
+from renderlift.model.shared_base import SharedBase
 from tests.model.bases.random_adapter import random_adapter
 
 Shot = Callable[..., Clip]
@@ -56,6 +60,37 @@ def test_what_came_in_blocks_comes_by_layers_and_paints_the_same(
     assert all(torch.equal(before[key], after[key]) for key in before)
     if facts.takes_adapters:
         assert (painted - alone).abs().max() > 1 / 255
+
+
+@pytest.mark.parametrize("preset", ["blocks", "layers"])
+def test_an_adapter_saved_anew_with_another_rank_goes_into_weights_that_come_in_groups(
+    preset: str, wan: Path, shot: Shot, tmp_path: Path
+) -> None:
+    facts, settings, clip = facts_of(wan), RenderSettings(steps=1, guidance=1.0), shot(5)
+    adapter = random_adapter(load_base(str(wan), torch.float32), tmp_path, seed=0)
+    base = SharedBase(load_base(str(wan), torch.float32), facts)
+    with torch.no_grad():
+        with base.wearing(adapter, 1.0):
+            presets.settle(base.pipeline, presets.named(preset), CPU)
+            came = group_levels(base.pipeline)
+            before = open_painter(facts, base.pipeline, settings, wan)(clip, {})
+        random_adapter(load_base(str(wan), torch.float32), tmp_path, seed=1, rank=3)
+        with base.wearing(adapter, 1.0):
+            painted = open_painter(facts, base.pipeline, settings, wan)(clip, {})
+        alone = load_base(str(wan), torch.float32)
+        load_adapter(alone, facts, adapter, 1.0)
+        assert torch.equal(painted, open_painter(facts, alone, settings, wan)(clip, {}))
+    assert group_levels(base.pipeline) == came
+    assert (painted - before).abs().max() > 1 / 255
+
+
+def test_where_an_adapter_does_not_fit_weights_still_come_in_groups(wan: Path, tmp_path: Path) -> None:
+    base = SharedBase(load_base(str(wan), torch.float32), facts_of(wan))
+    presets.settle(base.pipeline, presets.named("blocks"), CPU)
+    (tmp_path / FILE_NAME).write_bytes(save({"no_layer.lora_A.weight": torch.zeros(2, 2)}))
+    with pytest.raises(SetupError, match="does not fit"), base.wearing(tmp_path, 1.0):
+        pass
+    assert group_levels(base.pipeline) == {BLOCKS, LAYERS}
 
 
 def test_the_remedy_is_for_blocks_and_not_for_what_comes_by_layers_already(wan: Path, shot: Shot) -> None:

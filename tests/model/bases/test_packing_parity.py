@@ -9,12 +9,12 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, Video
 from renderlift.model.bases.facts import facts_of
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.bases.wan import painter as wan_painter
 from renderlift.model.bases.wan_packing import decode, encode, share_positions, velocity
-from renderlift.model.render import load, load_base
+from renderlift.model.render import finish, load, load_base, paint
 
 Shot = Callable[..., Clip]
 PLAIN = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
@@ -54,16 +54,24 @@ def test_without_references_wan_is_the_librarys_own_to_the_bit(wan: Path) -> Non
 
 @pytest.mark.parametrize("name", ["wan", "wan_a14b", "wan_5b"])
 def test_without_references_the_denoising_is_the_stock_pipelines(
-    name: str, shot: Shot, request: pytest.FixtureRequest
+    name: str, wan: Path, shot: Shot, request: pytest.FixtureRequest
 ) -> None:
-    """Experts, boundary, flow shift and timesteps of each token: all as `WanPipeline` has them."""
+    """Experts with their guidance, boundary, flow shift and timesteps of each token: as `WanPipeline` has them."""
     folder: Path = request.getfixturevalue(name)
     pipeline = load_base(str(folder), torch.float32)
-    settings = RenderSettings(steps=4, guidance=2.0, references=(), prompt="a car", negative_prompt="a tree")
-    words = [torch.zeros(1, 226, 32)] * 2
+    own = 3.0 if name == "wan_a14b" else 0.0
+    settings = RenderSettings(
+        steps=4,
+        guidance=2.0,
+        low_noise_guidance=own,
+        references=(),
+        prompt="a car",
+        negative_prompt="a tree",
+    )
+    if pipeline.text_encoder is None:
+        pipeline = that_reads(pipeline, wan)
     with torch.inference_mode():
-        if pipeline.text_encoder is not None:
-            words = pipeline.encode_prompt("a car", "a tree")
+        words = pipeline.encode_prompt("a car", "a tree")
         theirs = pipeline(
             prompt_embeds=words[0],
             negative_prompt_embeds=words[1],
@@ -72,11 +80,58 @@ def test_without_references_the_denoising_is_the_stock_pipelines(
             num_frames=5,
             num_inference_steps=4,
             guidance_scale=2.0,
+            guidance_scale_2=own or None,
             generator=torch.Generator().manual_seed(0),
             output_type="pt",
         ).frames[0]
         ours = wan_painter(pipeline, facts_of(folder), settings)(shot(5, 32, 64), {})
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def that_reads(pipeline: Any, wan: Path) -> Any:
+    """The same with a text encoder, without which guidance has nothing to go away from."""
+    reader = load_base(str(wan), torch.float32)
+    pipeline.register_modules(text_encoder=reader.text_encoder, tokenizer=reader.tokenizer)
+    return pipeline
+
+
+def test_each_expert_of_a14b_has_the_guidance_that_its_publishers_give_it(
+    wan: Path, wan_a14b: Path, shot: Shot, tmp_path: Path
+) -> None:
+    facts, clip = facts_of(wan_a14b), shot(5)
+    # github.com/Wan-Video/Wan2.2, wan/configs/wan_t2v_A14B.py
+    assert (facts.steps, facts.guidance, facts.low_noise_guidance) == (40, 4.0, 3.0)
+    pipeline = that_reads(load_base(str(wan_a14b), torch.float32), wan)
+    pipeline.save_pretrained(str(tmp_path))
+    words: dict[str, Any] = {"prompt": "a car", "negative_prompt": "a tree", "steps": 4}
+
+    def painted(**guidance: float) -> Video:
+        settings = RenderSettings(working_pixels=facts.pixels, **words, **guidance)
+        return finish(None, clip, wan_painter(pipeline, facts, settings)(clip, {}))
+
+    how = words | {"device": "cpu", "dtype": "float32"}
+    assert np.array_equal(load(base=str(tmp_path), **how)(clip), painted(guidance=4, low_noise_guidance=3))
+    one = load(base=str(tmp_path), guidance=4.0, **how)(clip)
+    assert np.array_equal(one, painted(guidance=4, low_noise_guidance=4))
+    assert not np.array_equal(one, painted(guidance=4, low_noise_guidance=3))
+
+
+def test_each_expert_of_vace_can_have_a_guidance_of_its_own(wan: Path, wan_vace_a14b: Path, shot: Shot) -> None:
+    facts = facts_of(wan_vace_a14b)
+    pipeline, clip = that_reads(load_base(str(wan_vace_a14b), torch.float32), wan), shot(5)
+
+    def painted(low_noise_guidance: float) -> torch.Tensor:
+        settings = RenderSettings(
+            steps=4,
+            prompt="a car",
+            negative_prompt="a tree",
+            guidance=2.0,
+            low_noise_guidance=low_noise_guidance,
+        )
+        return paint(pipeline, settings, clip, facts)
+
+    assert torch.equal(painted(0.0), painted(2.0))
+    assert not torch.equal(painted(0.0), painted(4.0))
 
 
 def test_a_reference_acts_on_wan_and_never_comes_out_of_it(wan: Path) -> None:

@@ -17,7 +17,7 @@ from renderlift.bridge.frame import Channel
 from renderlift.model.bases.controls import control_video
 from renderlift.model.bases.propagation import load as load_propagate
 from renderlift.model.bases.settings import Picture
-from renderlift.model.bases.wan_vace import control_and_mask
+from renderlift.model.bases.wan_vace import laid_control, with_known
 from renderlift.model.control import Fit
 from renderlift.model.render import load
 
@@ -26,7 +26,8 @@ Shot = Callable[..., Clip]
 
 def test_known_frames_are_kept_and_all_others_painted(shot: Shot) -> None:
     picture = np.full((32, 48, 3), 77, np.uint8)
-    video, mask = control_and_mask("edge", shot(7), {0: picture, 6: picture}, Fit(32, 48, 32, 48), 9)
+    fit = Fit(32, 48, 32, 48)
+    video, mask = with_known(laid_control("edge", shot(7), fit, 9), {0: picture, 6: picture}, fit)
     assert video.shape == mask.shape == (9, 32, 48, 3)
     assert (mask[[0, 6]] == 0).all()
     assert (mask[[1, 2, 3, 4, 5, 7, 8]] == 255).all()
@@ -36,10 +37,10 @@ def test_known_frames_are_kept_and_all_others_painted(shot: Shot) -> None:
 
 def test_edges_are_drawn_dark_on_white_as_vace_was_trained(shot: Shot) -> None:
     clip = shot(2)
-    video, _ = control_and_mask("edge", clip, {}, Fit(32, 48, 32, 48), 5)
+    video = laid_control("edge", clip, Fit(32, 48, 32, 48), 5)
     assert np.array_equal(255 - video[:2], control_video("edge", clip, 32, 48))
     assert video.mean() > 127
-    depth, _ = control_and_mask("depth", clip, {}, Fit(32, 48, 32, 48), 5)
+    depth = laid_control("depth", clip, Fit(32, 48, 32, 48), 5)
     assert np.array_equal(depth[:2], control_video("depth", clip, 32, 48))
 
 

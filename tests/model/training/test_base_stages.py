@@ -12,8 +12,9 @@ import torch
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
 from renderlift.model.lock import load_lock
-from renderlift.model.render import WEIGHTS, load
+from renderlift.model.render import load
 from renderlift.model.training.run import train
+from renderlift.model.whereabouts import WEIGHTS
 
 WriteScene = Callable[..., Path]
 

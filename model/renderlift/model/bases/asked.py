@@ -1,5 +1,6 @@
 """What a user asks of a base, read and held against what it takes before it is loaded."""
 
+import re
 from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import numpy as np
 
 from renderlift.bridge.controls import CONTROLS
 from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts
 from renderlift.model.bases.controls import USUAL, controls_of, one_control
 from renderlift.model.bases.facts import BASES, COSMOS, EMBEDDED, BaseFacts, has_part
 from renderlift.model.bases.settings import Picture
-from renderlift.model.lora import read_facts
+from renderlift.model.lora import FILE_NAME, read_facts
 from renderlift.model.references import check_names
 
 
@@ -115,6 +117,14 @@ def words(prompt: str, negative_prompt: str, guidance: float, folder: Path, fact
         )
 
 
+def guidance(given: float, folder: Path, facts: BaseFacts) -> float:
+    """How strongly the prompt is followed: as asked for, or, where that is 0, as the base is meant to be used.
+
+    Where nothing reads words, those to follow and those to shun are the same, and so would be both predictions.
+    """
+    return given or (facts.guidance if has_part(folder, "text_encoder") else 1.0)
+
+
 def adapter_scale(scale: float, adapter: str, facts: BaseFacts) -> None:
     """Refuse the strength of an adapter that was forgotten; one that was left out by its name may have any.
 
@@ -126,6 +136,53 @@ def adapter_scale(scale: float, adapter: str, facts: BaseFacts) -> None:
             f"there is no adapter that could have the strength {scale:g}",
             fix=f"Name one with --adapter{'' if facts.takes_adapters else ' on another base'}, or leave it out.",
         )
+
+
+def distilled(given: str, folder: Path, facts: BaseFacts) -> tuple[Path, ...]:
+    """The LoRA that is to make a base one of few steps: no file, one, or one for each expert, high noise first.
+
+    Raises:
+        SetupError: there is none, it is for other weights, or the base has no use for one.
+    """
+    if not given:
+        return ()
+    if not facts.takes_adapters or facts is EMBEDDED or facts.is_distilled:
+        able = "takes no LoRA" if not facts.takes_adapters else f"takes {facts.steps} steps as it is"
+        raise SetupError(f"{facts.title} {able}, so {given} has no place in it", fix="Leave --distilled out.")
+    files = _lora_files(Path(given))
+    experts = 2 if has_part(folder, "transformer_2") else 1
+    if not files or len(files) > experts:
+        found = "holds a LoRA for each of two experts, and the base has one" if files else "is no LoRA"
+        raise SetupError(
+            f"{given} {found}",
+            fix="Name a .safetensors file or a folder with one; for two experts a folder with two, that have high "
+            "and low in their names.",
+        )
+    if len(files) < experts and (expert := _expert(files[0])):
+        raise SetupError(
+            f"{files[0]} is for the expert for {expert} noise, and the base in {folder} has another beside it",
+            fix="Name a folder that holds the LoRAs of both.",
+        )
+    for file in files:
+        fitting_facts(facts, file)
+    return files
+
+
+def _lora_files(place: Path) -> tuple[Path, ...]:
+    """One file, or that for high and that for low noise; empty where there are none, or others as well."""
+    own = place / FILE_NAME if place.is_dir() else place
+    if own.name == FILE_NAME and own.is_file():  # ours, which may have a copy for ComfyUI beside it
+        return tuple(path for path in (own, own.with_name(LOW_NOISE_FILE)) if path.is_file())
+    files = [place] if place.is_file() else list(place.glob("*.safetensors"))
+    if sorted(map(_expert, files)) == ["high", "low"]:
+        return tuple(sorted(files, key=_expert))
+    return tuple(files) if len(files) == 1 and files[0].suffix == ".safetensors" else ()
+
+
+def _expert(file: Path) -> str:
+    """The noise that a file's name says its LoRA is for: high, low or neither."""
+    found = re.search(r"(?<![a-z])(high|low)(?![a-z])", file.stem.lower())
+    return found[0] if found else ""
 
 
 def _refuse_unless_taken(what: str, given: Sized, facts: BaseFacts) -> None:

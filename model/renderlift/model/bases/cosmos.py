@@ -22,7 +22,7 @@ from renderlift.model import control
 from renderlift.model.bases.controls import control_video
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder, no_words, prompts_for
-from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.control import Fit
 
 CHUNK_FRAMES = 93
@@ -73,30 +73,33 @@ def painter(
     facts: BaseFacts,
     settings: RenderSettings,
     chunk_frames: int = CHUNK_FRAMES,
-) -> Paint:
+) -> Painter:
     """The function that paints clips with this pipeline; of known pictures it uses those that begin the clip."""
     encoder = PromptEncoder(pipeline)
     frames = _chunk(pipeline, chunk_frames)
-    first, *others = settings.controls
     weights = list(settings.controls.values())
 
-    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+    def size(clip: Clip) -> Fit:
+        return control.fitted(clip.height, clip.width, settings.working_pixels, SIZE_MULTIPLE)
+
+    def show(clip: Clip) -> list[Video]:
+        fit = size(clip)
+        videos = (control_video(name, clip, fit.height, fit.width) for name in settings.controls)
+        return [control.lengthened(control.laid_in(video, fit), frames) for video in videos]
+
+    def paint(shown: Sequence[Video], clip: Clip, known: Mapping[int, Picture]) -> Tensor:
         if len(clip) > frames:
             raise SetupError(
                 f"{facts.title} paints {frames} frames at once, not {len(clip)}", fix=f"Say --window {frames}."
             )
-        fit = control.fitted(clip.height, clip.width, settings.working_pixels, SIZE_MULTIPLE)
-
-        def shown(name: str) -> Video:
-            video = control.laid_in(control_video(name, clip, fit.height, fit.width), fit)
-            return control.lengthened(video, frames)
-
+        fit = size(clip)
+        first, *others = shown
         if others:
             nets = cast(ControlNets, pipeline.controlnet)
-            nets.weights, nets.further = weights, [_encoded(pipeline, shown(name)) for name in others]
+            nets.weights, nets.further = weights, [_encoded(pipeline, video) for video in others]
         with _going_on(pipeline, known, fit):
             painted = cast(Any, pipeline)(
-                controls=control.to_pixels(shown(first), cast(Any, pipeline.vae).device),
+                controls=control.to_pixels(first, cast(Any, pipeline.vae).device),
                 controls_conditioning_scale=settings.reference_strength * (1.0 if others else weights[0]),
                 **_prompt(pipeline, encoder, settings, clip),
                 height=fit.padded_height,
@@ -110,7 +113,7 @@ def painter(
             )
         return control.cut_out(cast(Tensor, painted.frames)[0], fit, len(clip))
 
-    return paint
+    return Painter(show, paint)
 
 
 @contextmanager

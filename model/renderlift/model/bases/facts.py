@@ -29,6 +29,7 @@ class BaseFacts:
     fps: float  # what its positions in time stand for
     takes_adapters: bool = True
     takes_before: bool = True  # goes on from the finished pictures of the window before
+    low_noise_guidance: float = 0.0  # of a second expert, which takes over at low noise; 0 = the same
     is_distilled: bool = False  # wants the very noise levels that it was distilled on
     licence: str = ""
     licence_url: str = ""
@@ -115,6 +116,10 @@ WAN_5B = replace(
     token=(4, 32),
     fps=24.0,
 )
+# Two experts, each with a guidance of its own.
+WAN_A14B = replace(
+    WAN, title="Wan 2.2 A14B, in context (experimental)", steps=40, guidance=4.0, low_noise_guidance=3.0
+)
 WAN_VACE = BaseFacts(
     name="wan-vace",
     title="Wan 2.1 and 2.2 VACE",
@@ -150,6 +155,7 @@ COSMOS = BaseFacts(
     licence_url="https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
     repositories=("nvidia/Cosmos-Transfer2.5-2B",),
 )
+FEW_STEPS = 4  # that Wan's LoRAs are distilled for
 # Of LTX-2.5's folder: full weights, what rewrites prompts, a second decoder, what guesses how long a video is.
 UNUSED_FOLDERS = ("transformer_full", "prompt_enhancer", "diffusion_decoder", "duration_head")
 # One row for each name; the variants go by their base's.
@@ -182,7 +188,16 @@ def _variant(facts: BaseFacts, folder: Path, index: dict[str, Any]) -> BaseFacts
         return LTX2_FULL
     if facts is WAN and index.get("expand_timesteps"):
         return WAN_5B
+    if facts is WAN and index.get("boundary_ratio") and not _is_absent(index.get("transformer_2")):
+        return WAN_A14B
     return facts
+
+
+def in_few_steps(facts: BaseFacts) -> BaseFacts:
+    """The row of a base once a LoRA that was distilled for few steps is merged into it."""
+    if facts is LTX2_FULL:
+        return LTX2
+    return replace(facts, steps=FEW_STEPS, guidance=1.0, low_noise_guidance=0.0, is_distilled=True)
 
 
 def _is_distilled(folder: Path) -> bool:

@@ -6,7 +6,7 @@ one, the pipeline would build a dense one of tokens x tokens. The sound that the
 dropped: nobody asked for it, and an engine's recording has none.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -18,11 +18,11 @@ from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import LTX2ReferenceConditio
 from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES, STAGE_2_DISTILLED_SIGMA_VALUES
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, Video
 from renderlift.model import control
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.bases.prompts import PromptEncoder, prompts_for
-from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.control import Fit
 from renderlift.model.packing import empty_prompt
 from renderlift.model.references import reference_videos
@@ -43,7 +43,7 @@ GUIDED_RESCALE = 0.7  # the pipeline's own: guidance alone would oversaturate
 
 def painter(
     pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSettings, upsampler: object = None
-) -> Paint:
+) -> Painter:
     """The function that paints clips with this pipeline.
 
     Args:
@@ -60,49 +60,54 @@ def painter(
     if second is not None:
         second.set_progress_bar_config(disable=True)
 
-    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
-        cast(Any, pipeline.transformer)._reset_stateful_cache()  # of a clip that memory did not suffice for
+    def sizes(clip: Clip) -> tuple[Fit, int]:
         fit = _fit(pipeline, facts, settings, clip)
+        return fit, control.padded_length(len(clip), int(pipeline.vae_temporal_compression_ratio))
+
+    def show(clip: Clip) -> list[Video]:
+        fit, frames = sizes(clip)
+        # Shrunk here by area, as in training: the pipeline would take every n-th pixel.
+        small = control.shrunk(_first_fit(fit, settings), settings.reference_downscale_factor)
+        videos = reference_videos(settings.references, clip.channels, (small.height, small.width))
+        return [control.lengthened(control.laid_in(video, small), frames) for video in videos]
+
+    def paint(shown: Sequence[Video], clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        cast(Any, pipeline.transformer)._reset_stateful_cache()  # of a clip that memory did not suffice for
+        fit, frames = sizes(clip)
         call = (
             _prompt(pipeline, encoder, settings, clip)
             | _guidance(settings)
             | {
                 "frame_rate": facts.fps,
-                "num_frames": control.padded_length(len(clip), int(pipeline.vae_temporal_compression_ratio)),
+                "num_frames": frames,
                 "generator": torch.Generator().manual_seed(settings.seed),
             }
         )
         call |= _schedule(settings.steps, facts)
         if second is None:
             call |= _conditions(pipeline, known, fit)
-            painted = _first_stage(pipeline, settings, clip, fit, call, output="pt")
+            painted = _first_stage(pipeline, settings, shown, fit, call, output="pt")
         else:
-            painted = _two_stages(pipeline, second, settings, clip, fit, known, call)
+            painted = _two_stages(pipeline, second, settings, shown, fit, known, call)
         return control.cut_out(cast(Tensor, painted.frames)[0], fit, len(clip))
 
-    return paint
+    return Painter(show, paint)
 
 
 def _first_stage(
     pipeline: LTX2InContextPipeline,
     settings: RenderSettings,
-    clip: Clip,
+    shown: Sequence[Video],
     fit: Fit,
     call: dict[str, Any],
     *,
     output: str,
 ) -> Any:
-    frames = int(call["num_frames"])
-    # Shrunk here by area, as in training: the pipeline would take every n-th pixel.
-    small = control.shrunk(fit, settings.reference_downscale_factor)
     references = [
         LTX2ReferenceCondition(
-            frames=control.to_pixels(
-                control.lengthened(control.laid_in(video, small), frames), cast(Any, pipeline.vae).device
-            ),
-            strength=settings.reference_strength,
+            frames=control.to_pixels(video, cast(Any, pipeline.vae).device), strength=settings.reference_strength
         )
-        for video in reference_videos(settings.references, clip.channels, (small.height, small.width))
+        for video in shown
     ]
     return cast(Any, pipeline)(
         **call,
@@ -118,7 +123,7 @@ def _two_stages(
     pipeline: LTX2InContextPipeline,
     upsample: LTX2LatentUpsamplePipeline,
     settings: RenderSettings,
-    clip: Clip,
+    shown: Sequence[Video],
     fit: Fit,
     known: Mapping[int, Picture],
     call: dict[str, Any],
@@ -128,8 +133,10 @@ def _two_stages(
     Lightricks' own recipe: the adapter has done its work after the first stage, and would copy the
     reference's coarse detail in the second.
     """
-    half = Fit(fit.height // 2, fit.width // 2, fit.padded_height // 2, fit.padded_width // 2)
-    first = _first_stage(pipeline, settings, clip, half, call | _conditions(pipeline, known, half), output="latent")
+    half = _first_fit(fit, settings)
+    first = _first_stage(
+        pipeline, settings, shown, half, call | _conditions(pipeline, known, half), output="latent"
+    )
     with torch.no_grad():
         large = cast(Any, upsample)(latents=first.frames, output_type="latent", return_dict=False)[0]
     again = {
@@ -177,6 +184,13 @@ def _fit(pipeline: LTX2InContextPipeline, facts: BaseFacts, settings: RenderSett
     multiple = max(control.SIZE_MULTIPLE, int(pipeline.vae_spatial_compression_ratio))
     multiple *= settings.reference_downscale_factor * (2 if settings.two_stages else 1)
     return control.fitted(clip.height, clip.width, settings.working_pixels, multiple)
+
+
+def _first_fit(fit: Fit, settings: RenderSettings) -> Fit:
+    """The size of the first stage of two, or of the only one."""
+    if not settings.two_stages:
+        return fit
+    return Fit(fit.height // 2, fit.width // 2, fit.padded_height // 2, fit.padded_width // 2)
 
 
 def _schedule(steps: int, facts: BaseFacts) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from diffusers.utils import logging
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases import cosmos, ltx2, wan, wan_vace
 from renderlift.model.bases.facts import COSMOS, EMBEDDED, LTX2, WAN, WAN_VACE, BaseFacts, has_part
-from renderlift.model.bases.settings import Paint, RenderSettings
+from renderlift.model.bases.settings import Painter, RenderSettings
 
 UPSAMPLER = "latent_upsampler"
 # Parts that a base can do without: the engine is silent, and a prompt can be empty.
@@ -97,7 +97,7 @@ def open_upsampler(folder: Path, dtype: torch.dtype) -> object:
     return LTX2LatentUpsamplerModel.from_pretrained(str(folder / UPSAMPLER), dtype=dtype, use_safetensors=True)
 
 
-def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: RenderSettings, folder: Path) -> Paint:
+def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: RenderSettings, folder: Path) -> Painter:
     """How this base paints clips."""
     opened = cast(Any, pipeline)
     if facts.name in (EMBEDDED.name, LTX2.name):
@@ -107,7 +107,7 @@ def open_painter(facts: BaseFacts, pipeline: DiffusionPipeline, settings: Render
         return ltx2.painter(opened, facts, settings, upsampler)
     if facts.name == WAN.name:
         return wan.painter(opened, facts, settings)
-    if facts is WAN_VACE:
+    if facts.name == WAN_VACE.name:
         return wan_vace.painter(opened, facts, settings)
     return cosmos.painter(opened, facts, settings)
 

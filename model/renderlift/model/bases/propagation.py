@@ -13,6 +13,7 @@ from renderlift.model.bases.opening import open_pipeline
 from renderlift.model.bases.settings import RenderSettings
 from renderlift.model.bases.wan_vace import Propagate, propagator
 from renderlift.model.device import pick_device, pick_dtype
+from renderlift.model.whereabouts import find_base
 
 
 def load(
@@ -33,24 +34,22 @@ def load(
     Raises:
         SetupError: no such base, or one that cannot propagate.
     """
-    from renderlift.model.render import choose_preset, find_base
-
     folder, facts = find_base(base)
-    if facts is not WAN_VACE:
+    if facts.name != WAN_VACE.name:
         raise SetupError(
             f"{facts.title} cannot carry pictures over a clip",
             fix="Name a folder of Wan VACE: WanVACEPipeline.save_pretrained writes one.",
         )
     asked.words(prompt, "", guidance, folder, facts)
     place = pick_device(device)
-    fitting = choose_preset(preset, facts, folder, place)
+    fitting = presets.choose_preset(preset, facts, folder, place)
     precision: torch.dtype = pick_dtype(dtype, place)
     pipeline: Any = open_pipeline(folder, facts, precision, **presets.loading_options(fitting, folder))
     settings = RenderSettings(
         steps=steps or facts.steps,
         seed=seed,
         working_pixels=facts.pixels,
-        guidance=guidance or facts.guidance,
+        guidance=asked.guidance(guidance, folder, facts),
         controls=controls_of(control),
         reference_strength=reference_strength,
         prompt=prompt,

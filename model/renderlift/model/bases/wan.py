@@ -3,7 +3,7 @@
 Both experts of A14B are used, switched where the pipeline's own `boundary_ratio` says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,11 +12,12 @@ from diffusers import WanPipeline, WanTransformer3DModel
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip
+from renderlift.bridge.clip import Clip, Video
 from renderlift.model import control
 from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.few_steps import take_published_levels
 from renderlift.model.bases.prompts import PromptEncoder, no_words, prompts_for
-from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.bases.wan_packing import decode, encode, velocity
 from renderlift.model.control import Fit
 from renderlift.model.packing import TIMESTEPS
@@ -25,17 +26,24 @@ from renderlift.model.references import reference_videos
 TEXT_TOKENS = 226  # the pipeline's own default
 
 
-def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -> Paint:
+def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -> Painter:
     """The function that paints clips with this pipeline."""
     encoder = PromptEncoder(pipeline)
+    if facts.is_distilled:
+        take_published_levels(pipeline)
 
-    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+    def sizes(clip: Clip) -> tuple[Fit, int]:
         fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
-        frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
-        references = [
-            _encoded(pipeline, control.lengthened(control.laid_in(video, fit), frames))
-            for video in reference_videos(settings.references, clip.channels, (fit.height, fit.width))
-        ]
+        return fit, control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
+
+    def show(clip: Clip) -> list[Video]:
+        fit, frames = sizes(clip)
+        videos = reference_videos(settings.references, clip.channels, (fit.height, fit.width))
+        return [control.lengthened(control.laid_in(video, fit), frames) for video in videos]
+
+    def paint(shown: Sequence[Video], clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        fit, frames = sizes(clip)
+        references = [_encoded(pipeline, video) for video in shown]
         beginning = _beginning(pipeline, known, fit)
         shape = _latent_shape(pipeline, frames, fit)
         text = text_of(pipeline, encoder, settings, clip)
@@ -44,7 +52,7 @@ def painter(pipeline: WanPipeline, facts: BaseFacts, settings: RenderSettings) -
             pixels = decode(pipeline.vae, latents)[0].permute(1, 0, 2, 3)
         return control.cut_out(pixels.float() / 2 + 0.5, fit, len(clip)).clamp(0, 1)
 
-    return paint
+    return Painter(show, paint)
 
 
 def size_multiple(pipeline: object) -> int:
@@ -99,7 +107,9 @@ def _denoised(
                 latents[:, :, :known] = beginning
             transformer = _expert(pipeline, float(timestep))
             sigma = (timestep / TIMESTEPS).view(1).float()
-            predicted = _guided(transformer, latents, sigma, shown, text, settings, known)
+            own = settings.low_noise_guidance if transformer is pipeline.transformer_2 else 0.0
+            guidance = own or settings.guidance
+            predicted = _guided(transformer, latents, sigma, shown, text, settings, known, guidance)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
             progress.update()
     if beginning is not None:
@@ -123,6 +133,7 @@ def _guided(
     text: tuple[Tensor, Tensor | None],
     settings: RenderSettings,
     known: int,
+    guidance: float,
 ) -> Tensor:
     dtype = transformer.dtype
     noisy, shown = latents.to(dtype), [reference.to(dtype) for reference in references]
@@ -138,7 +149,7 @@ def _guided(
     if text[1] is None:
         return positive
     negative = predict(text[1], "negative")
-    return negative + settings.guidance * (positive - negative)
+    return negative + guidance * (positive - negative)
 
 
 def _expert(pipeline: WanPipeline, timestep: float) -> WanTransformer3DModel:

@@ -5,7 +5,7 @@ as they are, masked "keep" (VACE, arXiv 2503.07598). So it works with no adapter
 anchors over the frames between them, which is how RealMaster makes its pairs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,8 +19,9 @@ from renderlift.bridge.errors import SetupError
 from renderlift.model import control
 from renderlift.model.bases.controls import control_video, one_control
 from renderlift.model.bases.facts import BaseFacts
+from renderlift.model.bases.few_steps import take_published_levels
 from renderlift.model.bases.prompts import PromptEncoder
-from renderlift.model.bases.settings import Paint, Picture, RenderSettings
+from renderlift.model.bases.settings import Painter, Picture, RenderSettings
 from renderlift.model.bases.wan import forget_last_clip, size_multiple, text_of
 from renderlift.model.control import Fit
 from renderlift.model.packing import TIMESTEPS
@@ -28,7 +29,7 @@ from renderlift.model.packing import TIMESTEPS
 Propagate = Callable[[Clip, Mapping[int, Picture]], Video]
 
 
-def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSettings) -> Paint:
+def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSettings) -> Painter:
     """The function that paints clips with this pipeline.
 
     Raises:
@@ -36,12 +37,20 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
     """
     control_name, weight = one_control(settings.controls, facts)
     encoder = PromptEncoder(pipeline)
-    shown = [PIL.Image.fromarray(picture) for picture in settings.reference_images] or None
+    if facts.is_distilled:
+        take_published_levels(pipeline)
+    looks = [PIL.Image.fromarray(picture) for picture in settings.reference_images] or None
 
-    def paint(clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+    def sizes(clip: Clip) -> tuple[Fit, int]:
         fit = control.fitted(clip.height, clip.width, settings.working_pixels, size_multiple(pipeline))
-        frames = control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
-        video, mask = control_and_mask(control_name, clip, known, fit, frames)
+        return fit, control.padded_length(len(clip), int(pipeline.vae_scale_factor_temporal))
+
+    def show(clip: Clip) -> list[Video]:
+        return [laid_control(control_name, clip, *sizes(clip))]
+
+    def paint(shown: Sequence[Video], clip: Clip, known: Mapping[int, Picture]) -> Tensor:
+        fit, frames = sizes(clip)
+        video, mask = with_known(shown[0], known, fit)
         words, opposite = text_of(pipeline, encoder, settings, clip)
         forget_last_clip(pipeline)
         painted = cast(Any, pipeline)(
@@ -49,19 +58,20 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
             negative_prompt_embeds=opposite,
             video=control.to_pixels(video, cast(Any, pipeline.vae).device)[None],
             mask=control.to_pixels(mask, cast(Any, pipeline.vae).device)[None],
-            reference_images=shown,
+            reference_images=looks,
             conditioning_scale=weight * settings.reference_strength,
             height=fit.padded_height,
             width=fit.padded_width,
             num_frames=frames,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
+            guidance_scale_2=settings.low_noise_guidance or None,
             generator=torch.Generator().manual_seed(settings.seed),
             output_type="pt",
         )
         return control.cut_out(cast(Tensor, painted.frames)[0], fit, len(clip))
 
-    return paint
+    return Painter(show, paint)
 
 
 def propagator(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSettings) -> Propagate:
@@ -87,15 +97,18 @@ def propagator(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSett
     return propagate
 
 
-def control_and_mask(
-    name: str, clip: Clip, known: Mapping[int, Picture], fit: Fit, frames: int
-) -> tuple[Video, Video]:
-    """The control video with the known pictures in their places, and its mask: 0 = keep, 255 = paint.
+def laid_control(name: str, clip: Clip, fit: Fit, frames: int) -> Video:
+    """A control as VACE was trained on it: (frames, padded height, padded width, 3) uint8.
 
-    Both (frames, padded height, padded width, 3) uint8.
+    Raises:
+        ChannelError: the clip lacks what it is made from.
     """
-    plain = shown_control(name, clip, fit.height, fit.width)
-    video = control.lengthened(control.laid_in(plain, fit), frames).copy()
+    return control.lengthened(control.laid_in(shown_control(name, clip, fit.height, fit.width), fit), frames)
+
+
+def with_known(shown: Video, known: Mapping[int, Picture], fit: Fit) -> tuple[Video, Video]:
+    """A `laid_control` with the known pictures in their places, and its mask: 0 = keep, 255 = paint."""
+    video = shown.copy()
     mask = np.full_like(video, 255)
     for place, picture in known.items():
         video[place] = control.laid_in(picture[None], fit)[0]

@@ -22,6 +22,8 @@ from renderlift.model.pairs.propagate import Propagate, along_flow
 from renderlift.model.pairs.scene_folder import Outcome
 from renderlift.model.training.talk import Talk
 
+LoadRenderer = Callable[[str, Mapping[str, Any]], Any]
+
 LARGE_BASES = "renderlift.model.bases.propagation:load"
 DESCRIBE_EVERY_S = 120.0  # so that one may look before the night is over
 
@@ -72,12 +74,12 @@ class AnchorRequest:
 
 
 def anchored_pairs(
-    dataset: Path, recording: Path, request: AnchorRequest, load_render: Callable[[str], Render], *, talk: Talk
+    dataset: Path, recording: Path, request: AnchorRequest, load_renderer: LoadRenderer, *, talk: Talk
 ) -> bool:
     """Make pairs of a recording, or of each recording of a dataset, from anchors; with progress.
 
     Args:
-        load_render: gives the renderer of a name, with the user's options.
+        load_renderer: gives what a name means, loaded with these options: a renderer, or what propagates.
 
     Returns:
         whether any pair came of it, now or in an earlier run.
@@ -95,8 +97,12 @@ def anchored_pairs(
     if request.renderer:
         recipe["renderer"] = dict(request.renderer)
     open_dataset(dataset, kind="anchor pairs", recipe=recipe)
-    load = cache(load_render)
-    propagate = _propagator(request, load)
+
+    @cache
+    def load(name: str) -> Render:
+        return load_renderer(name, request.renderer if name != "identity" else {})
+
+    propagate = _propagator(request, load, load_renderer)
     counted: Counter[Fate] = Counter()
     clips_there = sum(_clip_count(source, request.length) for source in found)
     talk.progress("clips", 0, clips_there)
@@ -145,14 +151,13 @@ def _editor(request: AnchorRequest, source: Source, load: Callable[[str], Render
     return load(request.anchors)
 
 
-def _propagator(request: AnchorRequest, load: Callable[[str], Render]) -> Propagate:
+def _propagator(request: AnchorRequest, load: Callable[[str], Render], load_renderer: LoadRenderer) -> Propagate:
     if request.propagate == "flow":
         return along_flow(load(request.lift))
     if Path(request.propagate).is_dir():
-        open_base = find(LARGE_BASES, "the propagator")
-        takes = signature(open_base).parameters
+        takes = signature(find(LARGE_BASES, "the propagator")).parameters
         known = {name: value for name, value in request.renderer.items() if name in takes}
-        return open_base(**known | {"base": request.propagate})
+        return load_renderer(LARGE_BASES, known | {"base": request.propagate})
     return find(request.propagate, "the propagator")()
 
 

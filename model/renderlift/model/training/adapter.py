@@ -16,7 +16,6 @@ from renderlift.model.bases.facts import EMBEDDED, WAN_VACE, BaseFacts
 from renderlift.model.bases.ltx2 import distilled_levels
 from renderlift.model.control import resize
 from renderlift.model.device import pick_dtype
-from renderlift.model.render import find_base
 from renderlift.model.training.bench import (
     Bench,
     counts_of,
@@ -37,6 +36,7 @@ from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
 from renderlift.model.training.strip import channel_weights, save_strip, strip
 from renderlift.model.training.team import in_turn
 from renderlift.model.training.text import Texts, encode_texts
+from renderlift.model.whereabouts import find_base
 
 WEIGHED = 3  # clips that latent channels are weighed on
 

@@ -23,7 +23,7 @@ from renderlift.model.linear_start import fit_code, start_linear
 from renderlift.model.packing import empty_context
 from renderlift.model.pairs import Pair, read_pair
 from renderlift.model.references import can_show
-from renderlift.model.render import find_base, load, load_base
+from renderlift.model.render import load, load_base
 from renderlift.model.training.adapter import spread, weights_of
 from renderlift.model.training.dataset import Scene, cut, variants
 from renderlift.model.training.flow import flow_loss, noise_levels
@@ -34,6 +34,7 @@ from renderlift.model.training.pool import Pool
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage, Work
 from renderlift.model.training.strip import decode
+from renderlift.model.whereabouts import find_base
 
 CODE_CLIPS = 24  # scenes that the linear start is fitted to
 # (what is shown, what is wanted, how often): the base learns to use one reference or two, and to do without.

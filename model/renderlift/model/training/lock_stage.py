@@ -15,11 +15,12 @@ from renderlift.model.control import engine_buffers, lock_buffers, resize, to_pi
 from renderlift.model.lock import GeometryLock, apply_lock, load_lock, save_lock
 from renderlift.model.lock_training import LockBatch, lock_loss
 from renderlift.model.pairs import Pair, read_pair
-from renderlift.model.render import EMBEDDED, load, lock_path
+from renderlift.model.render import load
 from renderlift.model.training.latents import Sizes
 from renderlift.model.training.pool import Pool, crop, mirror
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.stage import NOT_BEGUN, Outcome, Stage
+from renderlift.model.whereabouts import EMBEDDED, lock_path
 
 LOCK_CROP = (192, 256)
 PAINTED_SHARE = 0.8  # of what the lock is shown; the rest is the truth itself, as soft as a base is

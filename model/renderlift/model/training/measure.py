@@ -15,10 +15,11 @@ from renderlift.model.bases.facts import EMBEDDED
 from renderlift.model.evaluate import measure, psnr_db
 from renderlift.model.pairs import Pair, read_pair
 from renderlift.model.references import PHOTO, picture
-from renderlift.model.render import find_base, load
+from renderlift.model.render import load
 from renderlift.model.training.recipe import Recipe
 from renderlift.model.training.strip import Picture
 from renderlift.model.training.talk import Talk
+from renderlift.model.whereabouts import find_base
 
 
 @dataclass(frozen=True)
