@@ -160,8 +160,9 @@ def test_each_worker_is_told_with_the_steps_of_its_clip_or_as_loading(tmp_path, 
     cluster, said = Cluster(address="auto"), io.StringIO()
     with Events(out=io.StringIO(), err=said) as events:
         many.enhance_many(chosen, Look(), cluster, events, restart=False)
-    # The first is told by its frames alone: it has no steps that would take long.
-    assert said.getvalue().splitlines()[1:3] == [
+    # The first has no steps that would take long, so it is told once, and not with every frame.
+    assert said.getvalue().splitlines()[1:4] == [
+        "worker 1: take0 (node1, process 41)",
         "worker 2: loading",
         "worker 3: 12/30 take1, step 3 of 8 (node7, process 4711)",
     ]

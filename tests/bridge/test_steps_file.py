@@ -13,14 +13,15 @@ def test_steps_are_read_while_a_clip_is_painted_and_no_longer(tmp_path):
 
 
 def test_they_are_written_a_few_times_a_second_at_most(tmp_path, monkeypatch):
-    now_s = iter([10.0, 10.1, 10.3])
+    now_s = iter([10.0, 10.1, 10.3, 10.4])
     monkeypatch.setattr("time.monotonic", lambda: next(now_s))
     file, read = StepsFile(), []
     with file.beside(tmp_path):
-        for done in range(3):
+        for done in (0, 1, 2, 8):
             file.write(done, 8)
             read.append(read_steps(tmp_path))
-    assert read == [(0, 8), (0, 8), (2, 8)]
+    # The last one stands while pictures are decoded.
+    assert read == [(0, 8), (0, 8), (2, 8), (8, 8)]
 
 
 def test_those_of_a_worker_that_was_killed_are_not_taken_for_those_of_the_next(tmp_path):

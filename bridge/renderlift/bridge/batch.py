@@ -274,8 +274,12 @@ class _Books:
         for stream in {worker.piece.stream for worker in busy if worker.piece}:
             # While a stream is put together it has no ledger.
             self._done[stream.name] = max(self._done.get(stream.name, 0), frames_done(stream.output))
-        with_steps = [replace(at, steps=read_steps(_parts(at.piece))) if at.piece else at for at in busy]
+        with_steps = [replace(at, steps=self._steps(at.piece)) if at.piece else at for at in busy]
         self._told(with_steps, self._done)
+
+    def _steps(self, piece: Piece) -> tuple[int, int] | None:
+        is_painted = self._done[piece.stream.name] >= piece.stream.summary.frames
+        return None if is_painted else read_steps(_parts(piece))
 
     def again(self, piece: Piece) -> bool:
         self._died(piece.stream)

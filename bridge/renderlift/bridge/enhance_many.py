@@ -123,9 +123,7 @@ def _tell_progress(
     text = f"{len(outcomes)} of {len(streams)} outputs" + f", {failed} failed" * bool(failed)
     events.progress("rendering", sum(done.values()), total, text=text, outputs=len(outcomes), failed=failed)
     for worker in busy:
-        # Elsewhere than on a terminal, only what takes long within a clip is worth a line for each.
-        if worker.piece is None or worker.steps or sys.stderr.isatty():
-            _tell_worker(events, worker, done)
+        _tell_worker(events, worker, done)
 
 
 def _tell_worker(events: Events, worker: Busy[Piece], done: Mapping[str, int]) -> None:
@@ -136,7 +134,11 @@ def _tell_worker(events: Events, worker: Busy[Piece], done: Mapping[str, int]) -
     name, frames = worker.piece.stream.name, worker.piece.stream.summary.frames
     step = ", step {} of {}".format(*worker.steps) if worker.steps else ""
     text = name + step + f" ({place})" * bool(place)
-    events.progress(stage, done.get(name, 0), frames, text=text, name=name, place=place, steps=worker.steps)
+    # Elsewhere than on a terminal, only what takes long within a clip is worth more than one line a stream.
+    bar = bool(worker.steps) or sys.stderr.isatty()
+    events.progress(
+        stage, done.get(name, 0), frames, text=text, bar=bar, name=name, place=place, steps=worker.steps
+    )
 
 
 def _tell_outcome(events: Events, stream: Stream, outcome: Enhanced | Failure) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 from renderlift.bridge.by_name import load_function
 from renderlift.bridge.clip import Render
 from renderlift.bridge.events import Events
-from renderlift.bridge.renderer import load_renderer
+from renderlift.bridge.renderer import PROPAGATION, load_renderer
 
 _FACTS = "renderlift.model.bases.facts"
 _SHARED = "renderlift.model.shared_base"
-PROPAGATION = "renderlift.model.bases.propagation:load"  # which takes a base's folder too
 LONG_S = 5.0  # from here on it is worth a word how long it took
 GB = 2**30
 

@@ -8,12 +8,11 @@ from renderlift.bridge.by_name import load_function
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.events import Events
 from renderlift.bridge.loading import load_told
-from renderlift.bridge.renderer import refuse_unknown
+from renderlift.bridge.renderer import PROPAGATION, refuse_unknown
 from renderlift.bridge.renderer_options import RendererOptions, as_words
 
 _MAKE, _COMMAND = "renderlift.model.pairs.make", "renderlift.model.pairs.command"
 _COLUMNS = "renderlift.model.pairs.columns"
-_PROPAGATION = "renderlift.model.bases.propagation"
 
 
 def truth_pairs(
@@ -87,7 +86,7 @@ def _refuse_idle(asked: Mapping[str, Any], renderer: RendererOptions) -> None:
     if _paints(asked["anchors"]) or (asked["propagate"] == "flow" and _paints(asked["lift"])):
         return  # a renderer, which is held against them when it is loaded
     if Path(asked["propagate"]).is_dir() and "base" not in renderer:
-        load = load_function(_PROPAGATION, "load", extra="model")
+        load = load_function(*PROPAGATION.split(":"), extra="model")
         refuse_unknown("a base that propagates", load, {**renderer, "base": asked["propagate"]})
         return
     if renderer:

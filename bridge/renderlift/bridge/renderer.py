@@ -10,6 +10,7 @@ from renderlift.bridge.errors import SetupError, install_fix
 from renderlift.bridge.renderer_options import option_word
 
 EMBEDDED = "renderlift.model.render:load"
+PROPAGATION = "renderlift.model.bases.propagation:load"  # carries pictures over clips, by a base from a folder
 # Packages of the model extra: one of these missing means that the extra is, not the renderer.
 _MODEL_PACKAGES = ("torch", "diffusers", "peft", "safetensors", "transformers", "accelerate")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-EVERY_S = 0.25  # at most so often it is written
+EVERY_S = 0.25  # at most so often it is written, but for the last step
 _NAME = "steps.json"
+_UNFINISHED = f".{_NAME}.unfinished"
 
 Steps = tuple[int, int]  # denoising steps of the clip at work: done, and all
 
@@ -37,11 +38,11 @@ class StepsFile:
 
     def write(self, done: int, total: int) -> None:
         now_s, folder = time.monotonic(), self._folder
-        if folder is None or now_s - self._written_s < EVERY_S:
+        if folder is None or (done < total and now_s - self._written_s < EVERY_S):
             return
         self._written_s = now_s
         with suppress(OSError):  # a full disk is told where it costs a picture
-            temporary = folder / f".{_NAME}.unfinished"
+            temporary = folder / _UNFINISHED
             temporary.write_bytes(msgspec.json.encode((done, total)))
             temporary.replace(folder / _NAME)
 
@@ -56,5 +57,6 @@ def read_steps(parts: Path) -> Steps | None:
 
 
 def _take_away(parts: Path) -> None:
-    with suppress(OSError):
-        (parts / _NAME).unlink()
+    for name in (_NAME, _UNFINISHED):
+        with suppress(OSError):
+            (parts / name).unlink()

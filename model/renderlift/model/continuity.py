@@ -92,13 +92,23 @@ def _ready(
         if first:
             yield next(parts), first
         for part in parts:
-            yield part, begin(part) if begin else render
+            yield part, _begun_or_left(render, begin, part)
 
     if begin is None:
         yield begun()
         return
     with closing(ahead(begun(), 1)) as ready:
         yield ready
+
+
+def _begun_or_left(render: RenderWindow, begin: BeginWindow | None, part: Clip) -> RenderWindow:
+    """What fails as a window is made ready is left to the painting of it, which knows remedies."""
+    if begin is None:
+        return render
+    try:
+        return begin(part)
+    except Exception:
+        return render
 
 
 def windows(clip: Clip, window: int, overlap: int) -> Iterator[Clip]:

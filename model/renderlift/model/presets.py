@@ -169,7 +169,8 @@ def quantise_denoisers(pipeline: object) -> None:
         quantiser: Any = DiffusersAutoQuantizer.from_config(_int8()[0], pre_quantized=False)
         kept = list(denoiser._keep_in_fp32_modules or ())
         quantiser.preprocess_model(model=denoiser, device_map=None, keep_in_fp32_modules=kept)
-        for name, values in list(denoiser.named_parameters()):
+        for name in [name for name, _ in denoiser.named_parameters()]:
+            values = denoiser.get_parameter(name)  # one at a time: each is let go of once its int8 is there
             if quantiser.check_if_quantized_param(denoiser, values, name, {}):
                 quantiser.create_quantized_param(denoiser, values, name, values.device, {}, [])
         denoiser.hf_quantizer = quantiser

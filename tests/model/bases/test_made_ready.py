@@ -102,10 +102,10 @@ def test_the_windows_of_one_clip_are_made_ready_one_ahead(shot: Shot) -> None:
     assert made == [0, 6, 12]
 
 
-def test_what_cannot_be_made_ready_is_told_with_the_window_that_needs_it(shot: Shot) -> None:
+def test_a_window_that_cannot_be_made_ready_is_left_to_the_painting_of_it(shot: Shot) -> None:
     def begin(part: Clip) -> RenderWindow:
-        if part.frames[0].index:
-            raise ChannelError("no depth")
+        if part.frames[0].index == 6:
+            raise MemoryError("no memory left")
         return plainly
 
     painted: list[int] = []
@@ -114,10 +114,21 @@ def test_what_cannot_be_made_ready_is_told_with_the_window_that_needs_it(shot: S
         painted.append(part.frames[0].index)
         return plainly(part, known)
 
-    render = continuous(plainly, window=9, overlap=3, takes_before=True, anchors={}, begin_window=begin)
+    render = continuous(noted, window=9, overlap=3, takes_before=True, anchors={}, begin_window=begin)
+    clip = shot(21)
+    assert np.array_equal(render(clip), clip.channels[Channel.RGB])
+    assert painted == [6]
+
+
+def test_nothing_is_made_ready_any_more_once_a_window_has_failed(shot: Shot) -> None:
+    def failing(part: Clip, known: Mapping[int, Picture]) -> Video:
+        raise ChannelError("no depth")
+
+    render = continuous(
+        failing, window=9, overlap=3, takes_before=True, anchors={}, begin_window=lambda part: failing
+    )
     with pytest.raises(ChannelError, match="no depth"):
-        render(shot(21), noted)
-    assert painted == [0]
+        render(shot(30))
     assert not [thread for thread in threading.enumerate() if thread.name == "renderlift-ahead"]
 
 

@@ -55,7 +55,10 @@ def load(log, stop_at, **options):
     def tell_steps(told):
         def step(done, total):
             told(done, total)
-            while done == 1 and at == stop_at and Path(log).read_text().count(at) == 1:
+            until = time.monotonic() + 60  # a test that fails must not hang
+            while (
+                done == 1 and at == stop_at and Path(log).read_text().count(at) == 1 and time.monotonic() < until
+            ):
                 time.sleep(0.1)
                 told(done, total)
         base.tell_steps(step)

@@ -12,6 +12,7 @@ from typing import Any
 from renderlift.bridge.clip import Render
 from renderlift.bridge.errors import SetupError
 from renderlift.bridge.record import summarize
+from renderlift.bridge.renderer import PROPAGATION
 from renderlift.model.pairs.anchor_pairs import REJECTED, Fate, Source, anchor_pairs, limits_from, sources
 from renderlift.model.pairs.anchors import PATH_TRACER, from_folder, path_tracer
 from renderlift.model.pairs.describe import CARD_NAME, SHEET_NAME, describe
@@ -24,7 +25,6 @@ from renderlift.model.training.talk import Talk
 
 LoadRenderer = Callable[[str, Mapping[str, Any]], Any]
 
-LARGE_BASES = "renderlift.model.bases.propagation:load"
 DESCRIBE_EVERY_S = 120.0  # so that one may look before the night is over
 
 
@@ -155,9 +155,9 @@ def _propagator(request: AnchorRequest, load: Callable[[str], Render], load_rend
     if request.propagate == "flow":
         return along_flow(load(request.lift))
     if Path(request.propagate).is_dir():
-        takes = signature(find(LARGE_BASES, "the propagator")).parameters
+        takes = signature(find(PROPAGATION, "the propagator")).parameters
         known = {name: value for name, value in request.renderer.items() if name in takes}
-        return load_renderer(LARGE_BASES, known | {"base": request.propagate})
+        return load_renderer(PROPAGATION, known | {"base": request.propagate})
     return find(request.propagate, "the propagator")()
 
 
