@@ -109,6 +109,12 @@ def test_what_is_too_large_is_said_and_what_it_would_need() -> None:
     assert "Computed, not measured, from published sizes." in said
 
 
+def test_what_is_a_little_too_large_is_said_with_what_makes_it_fit() -> None:
+    said = " ".join(told_of_bases(as_json=False, gpu_memory_gb=12).split())
+    assert "and with --window 77" in said
+    assert "too large for it" not in said
+
+
 def test_without_a_gpu_people_learn_what_would_be_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     said = told_of_bases(as_json=False)

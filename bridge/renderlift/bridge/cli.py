@@ -127,7 +127,7 @@ def enhance(
 
         renderlift enhance take1 -o take1.mp4 --side-by-side
 
-        renderlift enhance take1 -o pictures --steps 8 --seed 7 --keep text --keep hud=0.5
+        renderlift enhance take1 -o pictures --steps 8 --seed 7 --keep text --keep screen=0.5
 
         renderlift enhance take1 -o take1.mp4 --base LTX_2_FOLDER --adapter MY_LORA --prompt "{scene} at dusk"
 

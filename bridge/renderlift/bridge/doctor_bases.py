@@ -79,13 +79,10 @@ _NEEDS_HEADER = ("base", "weights", f"{LEANEST} from", "parts from", f"{WHOLE} f
 def _row(fit: Mapping[str, Any]) -> Sequence[str]:
     if not fit["preset"]:
         return (_name(fit), _gb(fit["weights_gb"]), "none", _gb(fit["needed_gb"][LEANEST]), "too large for it")
-    return (
-        _name(fit),
-        _gb(fit["weights_gb"]),
-        fit["preset"],
-        _gb(fit["needed_gb"][fit["preset"]]),
-        fit["does"],
-    )
+    preset, option = fit["preset"], fit["option"]
+    needed = f"under {_gb(fit['needed_gb'][preset])}" if option else _gb(fit["needed_gb"][preset])
+    means = f"{fit['does']}, and with {option}" if option else fit["does"]
+    return (_name(fit), _gb(fit["weights_gb"]), preset, needed, means)
 
 
 def _needs(fits: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:

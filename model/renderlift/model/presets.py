@@ -240,7 +240,11 @@ def _allow_variants() -> None:
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, MOST_COMPILED)
 
 
-def usual_tokens(facts: BaseFacts) -> int:
-    """Tokens of one window at the base's own size, with one reference."""
+def usual_tokens(facts: BaseFacts, *, window: int = 0, pixels: int = 0) -> int:
+    """Tokens of one window at the base's own size, with one reference.
+
+    Args:
+        window, pixels: of another length, or area; 0 = the base's own.
+    """
     frames, side = facts.token
-    return 2 * round(facts.pixels / side**2) * (1 + facts.window // frames)
+    return 2 * round((pixels or facts.pixels) / side**2) * (1 + (window or facts.window) // frames)

@@ -239,13 +239,32 @@ def test_every_published_base_is_one_that_can_be_fetched() -> None:
     assert all(base.repository in base.facts.repositories for base in PUBLISHED)
 
 
-@pytest.mark.parametrize("memory_gb", [16, 24, 32, 85, 150])
+@pytest.mark.parametrize("memory_gb", [12, 16, 24, 32, 85, 141, 150])
 def test_a_base_fits_as_the_renderer_itself_would_choose(memory_gb: int) -> None:
     for base, fit in zip(PUBLISHED, fits("", memory_gb * GIGABYTE), strict=True):
         tokens = usual_tokens(base.facts)
         assert fit["preset"] == choose(base.weights, memory_gb * GIGABYTE, tokens).name
         assert fit["computed"]
-        assert fit["needed_gb"][fit["preset"]] <= memory_gb
+        assert fit["option"] or fit["needed_gb"][fit["preset"]] <= memory_gb
+
+
+def test_what_is_a_little_too_large_fits_with_fewer_frames_at_once_or_a_smaller_picture() -> None:
+    memory = 12 * 0.985 * GIGABYTE
+    told = {base.repository.rpartition("/")[2]: fit for base, fit in zip(PUBLISHED, fits("", memory), strict=True)}
+    assert {name: fit["option"] for name, fit in told.items() if fit["option"]} == {
+        "Wan2.1-T2V-14B-Diffusers": "--window 77",
+        "Wan2.2-T2V-A14B-Diffusers": "--window 77",
+        "Wan2.1-VACE-14B-diffusers": "--window 73",
+        "Cosmos-Transfer2.5-2B": "--working-size 1216x672",
+    }
+    for base in PUBLISHED:
+        option, _, size = told[base.repository.rpartition("/")[2]]["option"].partition(" ")
+        if option == "--window":
+            fitting, longer = (
+                needed_bytes(PRESETS[-1], base.weights, usual_tokens(base.facts, window=frames))
+                for frames in (int(size), int(size) + 4)
+            )
+            assert fitting <= memory < longer
 
 
 def test_what_does_not_fit_at_all_is_not_promised_a_preset() -> None:

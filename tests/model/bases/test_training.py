@@ -31,6 +31,7 @@ from renderlift.model.training.bench import Bench, experts_turns, open_bench
 from renderlift.model.training.in_context import OF_LTX2, OF_WAN, kind_of
 from renderlift.model.training.run import train
 from renderlift.model.training.talk import Silence
+from tests.model.training.side_by_side import run_side_by_side
 
 from .small_training import SMALL, write_pair
 
@@ -357,3 +358,21 @@ def test_distilled_weights_are_trained_on_the_levels_that_painting_in_as_many_st
         open_painter(facts_of(ltx2), pipeline, RenderSettings(steps=steps), ltx2)(shot(FRAMES, 32, 64), {})
     trained = training.levels_of(bench, recipe, torch.zeros(1, 8, 2, 4, 8)).sampled
     torch.testing.assert_close(trained, pipeline.scheduler.sigmas[:-1].cpu())
+
+
+def test_two_processes_train_both_experts_of_a_large_base(wan_a14b: Path, shot: Shot, tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    for number in range(2):
+        write_pair(tmp_path / "pairs" / f"{number:06d}", shot(FRAMES, 32, 64))
+    (tmp_path / "recipe.toml").write_text(f"frames = {FRAMES}\nrank = 2\nlearning_rate = 0.3\nvariants = 1\n")
+    asked = "train lift --config recipe.toml --pairs pairs -o adapter --steps 4 --device cpu --base"
+    run_side_by_side(2, ["-m", "renderlift.bridge.cli", *asked.split(), str(wan_a14b)], tmp_path)
+    clip = shot(FRAMES, 32, 64)
+    plain, taught = (
+        load(base=str(wan_a14b), adapter=adapter, steps=2, guidance=1.0, device="cpu", dtype="float32")(clip)
+        for adapter in ("none", str(tmp_path / "adapter"))
+    )
+    assert (plain != taught).any()
+    for name in ("pytorch_lora_weights.safetensors", LOW_NOISE_FILE):
+        learnt = [values for key, values in load_file(tmp_path / "adapter" / name).items() if "lora_B" in key]
+        assert any(values.any() for values in learnt)  # not all: there are no words to attend to

@@ -59,6 +59,9 @@ PUBLISHED = (
 )
 
 
+LEANEST = PRESETS[-1]
+
+
 @dataclass(frozen=True)
 class Fit:
     """How one base fits into a GPU's memory."""
@@ -67,6 +70,7 @@ class Fit:
     computed: bool  # from published sizes; else from the files of a folder
     weights_gb: float
     preset: str  # what it would get; empty: not even the leanest fits, or no GPU is asked about
+    option: str  # what must be said beside it for it to fit: fewer frames at once, or a smaller picture
     does: str
     needed_gb: dict[str, float]  # by each preset
     with_torchao: str  # what it would get if torchao were installed, where that is another
@@ -94,16 +98,44 @@ def _fit(one: Published, memory_bytes: float, *, computed: bool) -> Fit:
     tokens = presets.usual_tokens(one.facts)
     needed = {preset: presets.needed_bytes(preset, one.weights, tokens) for preset in PRESETS}
     chosen = _chosen(one.weights, memory_bytes, tokens, needed, None)
+    option = "" if chosen else _smaller(one, memory_bytes)
+    chosen = LEANEST if option else chosen
     quantised = _chosen(one.weights, memory_bytes, tokens, needed, True)
     return Fit(
         one.repository,
         computed,
         round(one.weights.total / GIGABYTE, 1),
         chosen.name if chosen else "",
+        option,
         chosen.does if chosen else "",
         {preset.name: round(count / GIGABYTE, 1) for preset, count in needed.items()},
         quantised.name if quantised and quantised != chosen else "",
     )
+
+
+def _smaller(one: Published, memory_bytes: float) -> str:
+    """The longest window that fits by the leanest preset, or, where the base has but one, the largest picture.
+
+    Empty: less than half of what the base was trained on would fit.
+    """
+    facts = one.facts
+
+    def fitting(**size: int) -> bool:
+        tokens = presets.usual_tokens(facts, **size)
+        return presets.needed_bytes(LEANEST, one.weights, tokens) <= memory_bytes
+
+    if facts.name == COSMOS.name:
+        # Of the usual proportions, 16 to 9, in multiples of what such a base takes.
+        sizes = (
+            (w, h)
+            for w, h in zip(range(1280, 0, -32), range(704, 0, -16), strict=False)
+            if w * h * 2 >= facts.pixels
+        )
+        found = next((f"{w}x{h}" for w, h in sizes if fitting(pixels=w * h)), "")
+        return f"--working-size {found}" if found else ""
+    windows = range(facts.window - facts.token[0], facts.window // 2, -facts.token[0])
+    found = next((str(window) for window in windows if fitting(window=window)), "")
+    return f"--window {found}" if found else ""
 
 
 def _chosen(
