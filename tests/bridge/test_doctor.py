@@ -111,7 +111,7 @@ def test_what_is_too_large_is_said_and_what_it_would_need() -> None:
 
 def test_what_is_a_little_too_large_is_said_with_what_makes_it_fit() -> None:
     said = " ".join(told_of_bases(as_json=False, gpu_memory_gb=12).split())
-    assert "and with --window 77" in said
+    assert "--window 77" in said
     assert "too large for it" not in said
 
 

@@ -365,7 +365,7 @@ def test_two_processes_train_both_experts_of_a_large_base(wan_a14b: Path, shot: 
     for number in range(2):
         write_pair(tmp_path / "pairs" / f"{number:06d}", shot(FRAMES, 32, 64))
     (tmp_path / "recipe.toml").write_text(f"frames = {FRAMES}\nrank = 2\nlearning_rate = 0.3\nvariants = 1\n")
-    asked = "train lift --config recipe.toml --pairs pairs -o adapter --steps 4 --device cpu --base"
+    asked = "train lift --config recipe.toml --pairs pairs -o adapter --steps 10 --device cpu --base"
     run_side_by_side(2, ["-m", "renderlift.bridge.cli", *asked.split(), str(wan_a14b)], tmp_path)
     clip = shot(FRAMES, 32, 64)
     plain, taught = (
