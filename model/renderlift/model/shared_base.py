@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts, load_adapter, peft_name
+from renderlift.model.bases.alphas import PEFT_CONFIG
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, plain_alpha, read_facts
 from renderlift.model.offload import lying_whole
@@ -125,8 +126,8 @@ def _swapped(worn: Worn, facts: AdapterFacts, file: Path, layout: Layout, scale:
 
 
 def _changed_ns(file: Path) -> tuple[int, ...]:
-    """When an adapter's file was written, and the one for a second expert beside it."""
-    files = (file, file.with_name(LOW_NOISE_FILE))
+    """When an adapter's file was written, and those beside it, for a second expert and of peft's."""
+    files = (file, file.with_name(LOW_NOISE_FILE), file.with_name(PEFT_CONFIG))
     return tuple(path.stat().st_mtime_ns for path in files if path.is_file())
 
 

@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.alphas import with_alphas_apart
 from renderlift.model.bases.facts import BASES, WAN, WAN_VACE, BaseFacts
-from renderlift.model.bases.spellings import layers_without, translated, with_plain_factors
+from renderlift.model.bases.spellings import is_diffusers, layers_without, translated, with_plain_factors
 from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
 from renderlift.model.references import check_names
 
@@ -85,12 +86,12 @@ def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
     if any(key.endswith(".lora_B.bias") for key in weights) and (bare := layers_without(".lora_B.bias", weights)):
         raise _unfit(path, f"its layer {next(iter(bare))} has no bias, and others have one")
     try:
-        read = translated(pipeline, denoiser, weights) or (weights if weights.keys() != written.keys() else None)
-        source: dict[str, Any] = (
-            {"pretrained_model_name_or_path_or_dict": read}
-            if read
-            else {"pretrained_model_name_or_path_or_dict": str(path.parent), "weight_name": path.name}
-        )
+        if is_diffusers(written):
+            source = {"pretrained_model_name_or_path_or_dict": str(path.parent), "weight_name": path.name}
+        else:
+            weights = with_alphas_apart(path, weights)
+            read = translated(pipeline, denoiser, weights)
+            source = {"pretrained_model_name_or_path_or_dict": weights if read is None else read}
         pipeline.load_lora_weights(
             **source, use_safetensors=True, local_files_only=True, adapter_name=name, **where
         )

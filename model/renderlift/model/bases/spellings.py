@@ -3,8 +3,7 @@
 diffusers reads its own form, ComfyUI's and ltx-trainer's (`diffusion_model.`), and kohya's (`lora_unet_`) for Wan.
 kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names, biases of some layers only, VACE's
 own blocks in any form but its own, factors that carry peft's name of the adapter (`lora_A.default`), and names
-without a prefix, which DiffSynth-Studio writes and diffusers passes over without a word. A file that names no alpha
-means alpha = rank, as every reader takes it.
+without a prefix, which DiffSynth-Studio writes and diffusers passes over without a word.
 """
 
 import re
@@ -33,8 +32,15 @@ WAN_ENDS = {
     "condition_embedder.text_embedder.linear_2": "text_embedding.2",
     "proj_out": "head.head",
 }
+# What diffusers reads by itself, with what the file's metadata says of it.
+_OWN = re.compile(r"(?:transformer|connectors)\..+\.lora_[AB]\.(?:weight|bias)")
 _NAMED_FACTOR = re.compile(r"(\.lora_(?:A|B|down|up))\.[^.]+(\.(?:weight|bias))")
 MOST_NAMED = 3  # layers in one sentence
+
+
+def is_diffusers(weights: Mapping[str, Tensor]) -> bool:
+    """Whether all of a file is in diffusers' own spelling."""
+    return all(_OWN.fullmatch(key) for key in weights)
 
 
 def translated(pipeline: object, denoiser: object, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
