@@ -60,7 +60,11 @@ def test_what_is_merged_paints_as_if_it_were_worn_at_full_strength(
     base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     folder: Path = request.getfixturevalue(base)
-    lora, clip, facts = few_steps_lora(folder, tmp_path / "few.safetensors"), shot(5), facts_of(folder)
+    lora, clip, facts = (
+        few_steps_lora(folder, tmp_path / "few.safetensors", changes=False),
+        shot(5),
+        facts_of(folder),
+    )
     merged, wearing, alone = (load_base(str(folder), torch.float32) for _ in range(3))
     distil(merged, [lora])
     load_adapter(wearing, facts, lora, 1.0)

@@ -7,7 +7,7 @@ without a prefix, which DiffSynth-Studio writes and diffusers passes over withou
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -162,7 +162,12 @@ def _renamed(weights: dict[str, Tensor], names: Mapping[str, str]) -> dict[str, 
         else:
             unknown[(layer or key).removeprefix(KOHYA).removeprefix(COMFYUI)] = None
     if unknown:
-        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
-        named = f"{'' if len(unknown) > 1 else 'a '}layer{'s' if len(unknown) > 1 else ''}"
-        raise ValueError(f"it has {named} {', '.join([*unknown][:MOST_NAMED])}{more}, which this base has not")
+        raise not_of_this_base(unknown)
     return done
+
+
+def not_of_this_base(layers: Collection[str]) -> ValueError:
+    """What to raise about layers of a file that have no place."""
+    more = f" and {len(layers) - MOST_NAMED} more" if len(layers) > MOST_NAMED else ""
+    named = f"{'' if len(layers) > 1 else 'a '}layer{'s' if len(layers) > 1 else ''}"
+    return ValueError(f"it has {named} {', '.join([*layers][:MOST_NAMED])}{more}, which this base has not")
