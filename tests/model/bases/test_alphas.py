@@ -1,8 +1,10 @@
 """A LoRA is as strong as its file, or what lies beside it, says: in every spelling, worn and merged."""
 
+import gc
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model import shared_base
 from renderlift.model.bases.adapters import distil, load_adapter, peft_name
 from renderlift.model.bases.facts import WAN, facts_of
-from renderlift.model.render import load_base
+from renderlift.model.render import load, load_base
+from renderlift.model.shared_base import SharedBase
 from tests.model.bases.test_adapters import RANK, layers, spelled
 from tests.model.bases.test_spellings import down_and_up, every_other, named_by_peft, without_prefix
 
@@ -156,3 +160,30 @@ def test_what_peft_itself_saves_is_refused_where_its_strength_cannot_be_told(
     with pytest.raises(SetupError, match=reason) as refused:
         load_adapter(load_base(str(wan), torch.float32), WAN, tmp_path, 1.0)
     assert refused.value.fix
+
+
+def test_a_strength_that_is_changed_beside_the_file_is_read_again(wan: Path, tmp_path: Path) -> None:
+    factors = of_peft(wan, tmp_path)
+    base = SharedBase(load_base(str(wan), torch.float32), WAN)
+    config = tmp_path / "adapter_config.json"
+    name, (down, up) = next(iter(factors.items()))
+    for alpha in (ALPHA, RANK):
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": alpha}))
+        os.utime(config, ns=(alpha, alpha))
+        with base.wearing(tmp_path, 1.0) as facts:
+            assert facts is not None
+            layer = cast(Any, base.pipeline).transformer.get_submodule(name)
+            worn = layer.get_delta_weight(peft_name(facts.task))
+        assert torch.allclose(worn, alpha / RANK * (up @ down), atol=1e-4)
+
+
+def test_a_merged_one_is_not_shared_with_another_strength(wan: Path, tmp_path: Path) -> None:
+    of_peft(wan, tmp_path)
+    config, how = tmp_path / "adapter_config.json", {"device": "cpu", "dtype": "float32"}
+    gc.collect()
+    renders = []
+    for alpha in (ALPHA, RANK):
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": alpha}))
+        os.utime(config, ns=(alpha, alpha))
+        renders.append(load(base=str(wan), distilled=str(tmp_path), **how))  # type: ignore[arg-type]
+    assert len(shared_base._open) == 2
