@@ -129,13 +129,7 @@ def read_facts(adapter: Path) -> AdapterFacts:
         SetupError: no adapter there, or one that packs references in a way that no base here can.
     """
     path = adapter_file(adapter)
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = cast(dict[str, str], file.metadata() or {})
-    except (OSError, SafetensorError) as problem:
-        raise SetupError(
-            f"{path} cannot be read: {problem}", fix="Copy or download the adapter again."
-        ) from problem
+    metadata = _metadata(path)
     if _number(path, metadata, "reference_temporal_scale_factor") != 1:
         raise SetupError(
             f"the adapter {path} reads its references at another frame rate, which no base here can",
@@ -153,16 +147,39 @@ def read_facts(adapter: Path) -> AdapterFacts:
     )
 
 
-def plain_alpha(path: Path) -> float | None:
-    """The alpha of an adapter's file; 0: each layer's rank; None: layers differ, or it is more than a LoRA."""
-    with safe_open(path, "pt") as file:
-        told = cast(dict[str, str], file.metadata() or {}).get("lora_adapter_metadata")
+def names_task(path: Path) -> bool:
+    """Whether a file says what it was trained for, as adapters do that `save` wrote.
+
+    Raises:
+        SetupError: it cannot be read.
+    """
+    return "renderlift_task" in _metadata(path)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "pt") as file:
+            return cast(dict[str, str], file.metadata() or {})
+    except (OSError, SafetensorError) as problem:
+        raise SetupError(
+            f"{path} cannot be read: {problem}", fix="Copy or download the adapter again."
+        ) from problem
+
+
+def plain_alpha(path: Path, part: str = "transformer", *, with_biases: bool = False) -> float | None:
+    """The alpha of an adapter's file; 0: each layer's rank; None: layers differ, or it is more than a LoRA.
+
+    Args:
+        with_biases: biases are no more than a LoRA.
+    """
+    told = _metadata(path).get("lora_adapter_metadata")
     if told is None:
         return 0.0
     config = cast(dict[str, Any], json.loads(told))
-    if any(config.get(f"transformer.{word}") for word in ("alpha_pattern", "use_rslora", "use_dora", "lora_bias")):
+    beyond = ("alpha_pattern", "use_rslora", "use_dora", *(() if with_biases else ("lora_bias",)))
+    if any(config.get(f"{part}.{word}") for word in beyond):
         return None
-    return float(config.get("transformer.lora_alpha", 0))
+    return float(config.get(f"{part}.lora_alpha", 0))
 
 
 def _number(path: Path, metadata: dict[str, str], *names: str) -> int:

@@ -34,7 +34,7 @@ from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset, choose_preset
 from renderlift.model.references import PHOTO
 from renderlift.model.regions import Regions
-from renderlift.model.shared_base import shared
+from renderlift.model.shared_base import changed_ns, shared
 from renderlift.model.steps import StepTeller
 from renderlift.model.whereabouts import EMBEDDED, adapter_path, find_base, lock_path
 
@@ -152,7 +152,7 @@ def load(
             fitting.compiled and adapter_scale,
             (steps or facts.steps) >= presets.CACHE_FROM_STEPS,
             tuple(controls) if facts is COSMOS else (),
-            tuple((file, file.stat().st_mtime_ns) for file in merged),
+            tuple((file, changed_ns(file)) for file in merged),
         ),
         folder,
         facts,

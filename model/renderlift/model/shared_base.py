@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts, load_adapter, peft_name
+from renderlift.model.bases.alphas import PEFT_CONFIG
 from renderlift.model.bases.facts import BaseFacts
 from renderlift.model.lora import AdapterFacts, adapter_file, plain_alpha, read_facts
 from renderlift.model.offload import lying_whole
@@ -71,9 +72,9 @@ class SharedBase:
                 self._take_off()
             return None
         file = adapter_file(adapter)
-        changed_ns = _changed_ns(file)
+        written_ns = changed_ns(file)
         worn = self._worn
-        if worn and (worn.file, worn.changed_ns) == (file, changed_ns):
+        if worn and (worn.file, worn.changed_ns) == (file, written_ns):
             if worn.scale != scale:
                 self._opened.set_adapters(worn.name, scale)
                 self._worn = replace(worn, scale=scale)
@@ -81,7 +82,7 @@ class SharedBase:
         layout = layout_of(file)
         facts = fitting_facts(self._facts, file)
         if worn and _swapped(worn, facts, file, layout, scale):
-            self._worn = replace(worn, file=file, changed_ns=changed_ns, scale=scale, facts=facts)
+            self._worn = replace(worn, file=file, changed_ns=written_ns, scale=scale, facts=facts)
             return facts
         with lying_whole(self._opened):
             if worn:
@@ -93,7 +94,7 @@ class SharedBase:
             denoiser = self._opened.transformer
             prepare_model_for_compiled_hotswap(denoiser, config=denoiser.peft_config, target_rank=None)
         seats = self._seats(layout, name) if plain_alpha(file) is not None else {}
-        self._worn = Worn(file, changed_ns, name, scale, facts, layout, seats)
+        self._worn = Worn(file, written_ns, name, scale, facts, layout, seats)
         return facts
 
     def _take_off(self) -> None:
@@ -124,9 +125,9 @@ def _swapped(worn: Worn, facts: AdapterFacts, file: Path, layout: Layout, scale:
     return True
 
 
-def _changed_ns(file: Path) -> tuple[int, ...]:
-    """When an adapter's file was written, and the one for a second expert beside it."""
-    files = (file, file.with_name(LOW_NOISE_FILE))
+def changed_ns(file: Path) -> tuple[int, ...]:
+    """When an adapter's file was written, and those beside it, for a second expert and of peft's."""
+    files = (file, file.with_name(LOW_NOISE_FILE), file.with_name(PEFT_CONFIG))
     return tuple(path.stat().st_mtime_ns for path in files if path.is_file())
 
 

@@ -111,7 +111,6 @@ def test_vaces_own_blocks_have_the_names_that_their_publishers_gave_them() -> No
 @pytest.mark.parametrize(
     ("spelling", "layer", "kinds"),
     [
-        ("comfy", "diffusion_model.vace_blocks.0.self_attn.norm_q", ["diff"]),
         ("comfy", "diffusion_model.vace_blocks.5.self_attn.q", ["lora_A.weight", "lora_B.weight"]),
         ("kohya", "lora_unet_vace_blocks_5_self_attn_q", ["lora_down.weight", "lora_up.weight"]),
     ],

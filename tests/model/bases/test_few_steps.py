@@ -60,7 +60,11 @@ def test_what_is_merged_paints_as_if_it_were_worn_at_full_strength(
     base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     folder: Path = request.getfixturevalue(base)
-    lora, clip, facts = few_steps_lora(folder, tmp_path / "few.safetensors"), shot(5), facts_of(folder)
+    lora, clip, facts = (
+        few_steps_lora(folder, tmp_path / "few.safetensors", changes=False),
+        shot(5),
+        facts_of(folder),
+    )
     merged, wearing, alone = (load_base(str(folder), torch.float32) for _ in range(3))
     distil(merged, [lora])
     load_adapter(wearing, facts, lora, 1.0)
@@ -176,21 +180,25 @@ def test_a_base_is_shared_by_renders_with_one_lora_beneath_and_by_no_others(
         ("ltx2", "few.safetensors", "takes 8 steps as it is"),
         ("cosmos", "few.safetensors", "takes no LoRA"),
         ("wan", "nothing", "is no LoRA"),
-        ("wan", "several", "is no LoRA"),
+        ("wan", "several", "several holds 3 files, of which it cannot be told which to take"),
+        ("wan", "two", "two holds 2 files, of which it cannot be told which to take"),
         ("wan", "note.txt", "is no LoRA"),
         ("wan", "pair", "holds a LoRA for each of two experts, and the base has one"),
         ("wan_a14b", "pair/high_noise_model.safetensors", "is for the expert for high noise"),
         ("wan", "ltx2.safetensors", "was trained on ltx2"),
+        ("wan", "own.safetensors", "own.safetensors is an adapter"),
     ],
 )
 def test_what_cannot_be_merged_is_refused_before_a_base_is_loaded(
     base: str, named: str, reason: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    files = ["few", "several/one", "several/two", "pair/high_noise_model", "pair/low_noise_model"]
+    several = ["several/one", "several/two", "several/three", "two/one", "two/two"]
+    files = ["few", *several, "pair/high_noise_model", "pair/low_noise_model"]
     for file in files:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         save_file({"a": torch.zeros(1)}, tmp_path / f"{file}.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "ltx2.safetensors", metadata={"renderlift_base": "ltx2"})
+    save_file({"a": torch.zeros(1)}, tmp_path / "own.safetensors", metadata={"renderlift_task": "lift"})
     (tmp_path / "note.txt").write_text("no LoRA")
     with pytest.raises(SetupError, match=reason) as refused:
         load(base=str(request.getfixturevalue(base)), distilled=str(tmp_path / named), device="cpu")

@@ -172,8 +172,9 @@ def test_full_weights_with_the_distilled_lora_beside_them_are_distilled(
 
 
 def test_two_stages_with_full_weights_name_what_is_missing(ltx2_full: Path, ltx2: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="distilled"):
+    with pytest.raises(SetupError, match="distilled") as refused:
         load(base=str(ltx2_full), two_stages=True, device="cpu")
+    assert "--distilled" in refused.value.fix
     import shutil
 
     folder = shutil.copytree(ltx2, tmp_path / "base", ignore=shutil.ignore_patterns(UPSAMPLER))

@@ -105,15 +105,6 @@ def test_an_adapter_of_which_some_layers_fit_is_refused_with_the_names_of_the_ot
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
-def test_what_is_no_factor_is_named_too(wan: Path, tmp_path: Path) -> None:
-    weights = without_prefix(spelled(layers(load_base(str(wan), torch.float32)), "comfy"))
-    save_file(weights | {"blocks.0.self_attn.norm_q.diff": torch.ones(24)}, tmp_path / FILE_NAME)
-    with pytest.raises(
-        SetupError, match=r"it has a layer blocks\.0\.self_attn\.norm_q\.diff, which this base has not"
-    ):
-        load(base=str(wan), adapter=str(tmp_path), device="cpu")
-
-
 def test_layers_outside_the_blocks_of_wan_are_known_by_their_publishers_names(wan: Path) -> None:
     pipeline: Any = load_base(str(wan), torch.float32)
     theirs = (

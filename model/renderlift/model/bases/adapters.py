@@ -9,8 +9,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from renderlift.bridge.errors import SetupError
+from renderlift.model.bases.alphas import with_alphas_apart
+from renderlift.model.bases.changes import add, apart, wearable
 from renderlift.model.bases.facts import BASES, WAN, WAN_VACE, BaseFacts
-from renderlift.model.bases.spellings import layers_without, translated, with_plain_factors
+from renderlift.model.bases.spellings import is_diffusers, layers_without, translated, with_plain_factors
 from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
 from renderlift.model.references import check_names
 
@@ -55,7 +57,7 @@ def peft_name(task: str) -> str:
 
 
 def distil(pipeline: object, loras: Sequence[Path]) -> None:
-    """Make full weights distilled ones, for good, by a LoRA that was made for that.
+    """Make full weights distilled ones, for good, by a LoRA that was made for that, with all that it changes.
 
     Args:
         loras: one, or one for each of Wan's two experts, that for high noise first.
@@ -64,17 +66,17 @@ def distil(pipeline: object, loras: Sequence[Path]) -> None:
         SetupError: it belongs to other weights.
     """
     opened = cast(Any, pipeline)
-    _load(opened, loras[0], DISTILLED)
+    _load(opened, loras[0], DISTILLED, merges=True)
     changed = ["transformer", "connectors"]
     if hasattr(opened, "transformer_2"):
         changed = ["transformer", "transformer_2"]
         if opened.transformer_2 is not None:
-            _load(opened, loras[-1], DISTILLED, load_into_transformer_2=True)
+            _load(opened, loras[-1], DISTILLED, merges=True, load_into_transformer_2=True)
     opened.fuse_lora(components=changed, adapter_names=[DISTILLED])
     opened.unload_lora_weights()
 
 
-def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
+def _load(pipeline: Any, path: Path, name: str, *, merges: bool = False, **where: bool) -> None:
     denoiser = pipeline.transformer_2 if where else pipeline.transformer
     written = load_file(path)
     weights = with_plain_factors(written)
@@ -84,16 +86,19 @@ def _load(pipeline: Any, path: Path, name: str, **where: bool) -> None:
         raise _unfit(path, f"of its layer {halves[0]} there is one factor alone")
     if any(key.endswith(".lora_B.bias") for key in weights) and (bare := layers_without(".lora_B.bias", weights)):
         raise _unfit(path, f"its layer {next(iter(bare))} has no bias, and others have one")
+    source: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "adapter_name": name}
     try:
-        read = translated(pipeline, denoiser, weights) or (weights if weights.keys() != written.keys() else None)
-        source: dict[str, Any] = (
-            {"pretrained_model_name_or_path_or_dict": read}
-            if read
-            else {"pretrained_model_name_or_path_or_dict": str(path.parent), "weight_name": path.name}
-        )
-        pipeline.load_lora_weights(
-            **source, use_safetensors=True, local_files_only=True, adapter_name=name, **where
-        )
+        if is_diffusers(written):
+            source |= {"pretrained_model_name_or_path_or_dict": str(path.parent), "weight_name": path.name}
+        else:
+            weights, changes = apart(with_alphas_apart(path, weights))
+            if merges:
+                add(denoiser, changes)
+            else:
+                weights = wearable(weights, changes, path)
+            read = translated(pipeline, denoiser, weights)
+            source |= {"pretrained_model_name_or_path_or_dict": weights if read is None else read}
+        pipeline.load_lora_weights(**source, **where)
     except (ValueError, RuntimeError, KeyError) as problem:
         raise _unfit(path, str(problem).splitlines()[0]) from problem
     if name not in getattr(denoiser, "peft_config", {}):

@@ -13,7 +13,7 @@ from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts
 from renderlift.model.bases.controls import USUAL, controls_of, one_control
 from renderlift.model.bases.facts import BASES, COSMOS, EMBEDDED, BaseFacts, has_part
 from renderlift.model.bases.settings import Picture
-from renderlift.model.lora import FILE_NAME, read_facts
+from renderlift.model.lora import FILE_NAME, names_task, read_facts
 from renderlift.model.references import check_names
 
 
@@ -152,9 +152,10 @@ def distilled(given: str, folder: Path, facts: BaseFacts) -> tuple[Path, ...]:
     files = _lora_files(Path(given))
     experts = 2 if has_part(folder, "transformer_2") else 1
     if not files or len(files) > experts:
-        found = "holds a LoRA for each of two experts, and the base has one" if files else "is no LoRA"
+        others = len(list(Path(given).glob("*.safetensors")))
+        found = f"holds {others} files, of which it cannot be told which to take" if others else "is no LoRA"
         raise SetupError(
-            f"{given} {found}",
+            f"{given} " + ("holds a LoRA for each of two experts, and the base has one" if files else found),
             fix="Name a .safetensors file or a folder with one; for two experts a folder with two, that have high "
             "and low in their names.",
         )
@@ -164,6 +165,8 @@ def distilled(given: str, folder: Path, facts: BaseFacts) -> tuple[Path, ...]:
             fix="Name a folder that holds the LoRAs of both.",
         )
     for file in files:
+        if names_task(file):
+            raise SetupError(f"{file} is an adapter", fix="Name it with --adapter; --distilled is for few steps.")
         fitting_facts(facts, file)
     return files
 

@@ -81,7 +81,8 @@ def check_stages(folder: Path, facts: BaseFacts) -> None:
     if not facts.is_distilled:
         raise SetupError(
             "two stages need distilled weights, and these are not",
-            fix="Put the base's distilled LoRA (*distilled-lora*.safetensors) into its folder, or use one stage.",
+            fix="Name the base's distilled LoRA with --distilled, or put it (*distilled-lora*.safetensors) into "
+            "its folder, or use one stage.",
         )
     if not (folder / UPSAMPLER / "config.json").is_file():
         raise SetupError(

@@ -3,12 +3,11 @@
 diffusers reads its own form, ComfyUI's and ltx-trainer's (`diffusion_model.`), and kohya's (`lora_unet_`) for Wan.
 kohya's for LTX-2 is read here, and so are alphas that stand beside dotted names, biases of some layers only, VACE's
 own blocks in any form but its own, factors that carry peft's name of the adapter (`lora_A.default`), and names
-without a prefix, which DiffSynth-Studio writes and diffusers passes over without a word. A file that names no alpha
-means alpha = rank, as every reader takes it.
+without a prefix, which DiffSynth-Studio writes and diffusers passes over without a word.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -33,8 +32,15 @@ WAN_ENDS = {
     "condition_embedder.text_embedder.linear_2": "text_embedding.2",
     "proj_out": "head.head",
 }
+# What diffusers reads by itself, with what the file's metadata says of it.
+_OWN = re.compile(r"(?:transformer|connectors)\..+\.lora_[AB]\.(?:weight|bias)")
 _NAMED_FACTOR = re.compile(r"(\.lora_(?:A|B|down|up))\.[^.]+(\.(?:weight|bias))")
 MOST_NAMED = 3  # layers in one sentence
+
+
+def is_diffusers(weights: Mapping[str, Tensor]) -> bool:
+    """Whether all of a file is in diffusers' own spelling."""
+    return all(_OWN.fullmatch(key) for key in weights)
 
 
 def translated(pipeline: object, denoiser: object, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -156,7 +162,12 @@ def _renamed(weights: dict[str, Tensor], names: Mapping[str, str]) -> dict[str, 
         else:
             unknown[(layer or key).removeprefix(KOHYA).removeprefix(COMFYUI)] = None
     if unknown:
-        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
-        named = f"{'' if len(unknown) > 1 else 'a '}layer{'s' if len(unknown) > 1 else ''}"
-        raise ValueError(f"it has {named} {', '.join([*unknown][:MOST_NAMED])}{more}, which this base has not")
+        raise not_of_this_base(unknown)
     return done
+
+
+def not_of_this_base(layers: Collection[str]) -> ValueError:
+    """What to raise about layers of a file that have no place."""
+    more = f" and {len(layers) - MOST_NAMED} more" if len(layers) > MOST_NAMED else ""
+    named = f"{'' if len(layers) > 1 else 'a '}layer{'s' if len(layers) > 1 else ''}"
+    return ValueError(f"it has {named} {', '.join([*layers][:MOST_NAMED])}{more}, which this base has not")
