@@ -18,16 +18,9 @@ from renderlift.bridge.errors import RenderError
 from renderlift.model.attention import use_plain_kernel
 from renderlift.model.bases.settings import Paint, Painter, Picture
 from renderlift.model.offload import LAYERS, bring_by_layers, group_levels, modules_of
+from renderlift.model.tiles import can_halve, is_tiled, use_smaller_tiles, use_tiles
 
 _log = logging.getLogger(__name__)
-
-
-TILE_SIDES = (
-    "tile_sample_min_height",
-    "tile_sample_min_width",
-    "tile_sample_stride_height",
-    "tile_sample_stride_width",
-)
 
 
 @dataclass(frozen=True)
@@ -116,15 +109,18 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[C
     """
     opened = cast(Any, pipeline)
 
-    def is_tiled() -> bool:
-        return bool(opened.vae.use_tiling)
+    def can_tile() -> bool:
+        return not is_tiled(opened.vae)
 
     def tile(clip: Clip) -> None:
-        opened.vae.enable_tiling()
+        use_tiles(opened.vae)
+
+    def can_tile_smaller() -> bool:
+        # Another render of the same base may have halved them already.
+        return is_tiled(opened.vae) and can_halve(opened.vae)
 
     def tile_smaller(clip: Clip) -> None:
-        for name in TILE_SIDES:
-            setattr(opened.vae, name, getattr(opened.vae, name) // 2)
+        use_smaller_tiles(opened.vae)
 
     def offload(clip: Clip) -> None:
         bring_by_layers(opened, device)
@@ -133,8 +129,8 @@ def memory_remedies(pipeline: object, device: torch.device, smaller: Callable[[C
         return group_levels(opened) != {LAYERS}
 
     remedies = [
-        Remedy("the autoencoder in tiles", tile, lambda: not is_tiled()),
-        Remedy("the autoencoder in smaller tiles", tile_smaller, is_tiled),
+        Remedy("the autoencoder in tiles", tile, can_tile),
+        Remedy("the autoencoder in smaller tiles", tile_smaller, can_tile_smaller),
     ]
     if device.type == "cuda":
         remedies.append(Remedy("the weights brought in layer by layer", offload, is_coarser))
@@ -161,9 +157,14 @@ def nan_remedies(pipeline: object, again: Callable[[], Paint]) -> list[Remedy]:
     def is_whole() -> bool:
         return not group_levels(opened)  # what is streamed stays what it is
 
+    def can_be_exact() -> bool:
+        # Another render of the same base may have done it. The next remedy helps even where another render did that
+        # as well: the prompt is read anew.
+        return is_whole() and opened.vae.dtype != torch.float32
+
     # Cosmos hands its control to the denoiser in the autoencoder's precision, so those two go together.
     can_part = opened.vae.dtype != torch.float32 and not hasattr(opened, "controlnet")
-    remedies = [Remedy("the autoencoder in float32", exact_decoder, is_whole)] if can_part else []
+    remedies = [Remedy("the autoencoder in float32", exact_decoder, can_be_exact)] if can_part else []
     if _denoiser(opened).dtype != torch.float32 and not _is_quantised(opened):
         remedies.append(Remedy("all of the base in float32", exact, is_whole))
     return remedies

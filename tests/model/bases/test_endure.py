@@ -188,6 +188,25 @@ def test_what_one_render_had_to_do_leaves_another_of_the_same_base_whole(
     assert abs(other(shot(5)).astype(int) - before).mean() < 8  # exact now, and of its own noise
 
 
+def test_what_another_render_of_the_base_did_against_nan_is_not_done_again(ltx2: Path, shot: Shot) -> None:
+    pipeline = load_base(str(ltx2), torch.bfloat16)
+
+    def again() -> Paint:
+        return failing(0, PICTURE)
+
+    decoder, whole, anew = (
+        Enduring(failing(1, PICTURE * torch.nan), for_memory=[], for_nan=nan_remedies(pipeline, again))
+        for _ in range(3)
+    )
+    for enduring in (decoder, whole, anew):
+        assert torch.equal(enduring(shot(5), {}), PICTURE)
+    assert ["all of the base" in remedy for (remedy,) in (decoder.remedies, whole.remedies, anew.remedies)] == [
+        False,
+        True,
+        True,  # its prompt was read before, in bfloat16
+    ]
+
+
 @pytest.mark.parametrize(
     "failure",
     [
