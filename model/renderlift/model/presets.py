@@ -198,10 +198,11 @@ def settle(
     from renderlift.model.attention import use_fast_kernel
     from renderlift.model.block_cache import cache_blocks
     from renderlift.model.offload import bring_in_groups
+    from renderlift.model.tiles import use_tiles
 
     opened = cast(Any, pipeline)
     if preset.tiled:
-        opened.vae.enable_tiling()
+        use_tiles(opened.vae)
     for denoiser in _denoisers(opened):
         if preset.compiled and getattr(denoiser, "_repeated_blocks", None):  # Cosmos names none
             _allow_variants()

@@ -1,6 +1,8 @@
 """A picture that is decoded in tiles is the one that is decoded whole."""
 
 import gc
+import json
+import shutil
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -188,3 +190,11 @@ def test_a_clip_of_several_tiles_is_painted_as_it_is_whole(
     whole, tiled = painted("plain"), painted("resident")
     assert not np.array_equal(whole, tiled), "one tile shows nothing"
     assert abs(whole - tiled).mean() < whole.std() / 6  # untrained, it sees far beyond a tile's border
+
+
+def test_a_base_that_pads_by_reflection_paints_854x480_in_tiles(ltx2_3: Path, tmp_path: Path, shot: Shot) -> None:
+    folder = shutil.copytree(ltx2_3, tmp_path / "ltx2_reflecting")
+    config = folder / "vae" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"decoder_spatial_padding_mode": "reflect"}))
+    render = load(base=str(folder), preset="resident", device="cpu", dtype="float32", steps=1, guidance=1.0)
+    assert render(shot(1, 480, 854)).shape == (1, 480, 854, 3)

@@ -16,6 +16,7 @@ from renderlift.model.bases.facts import EMBEDDED, WAN_VACE, BaseFacts
 from renderlift.model.bases.ltx2 import distilled_levels
 from renderlift.model.control import resize
 from renderlift.model.device import pick_dtype
+from renderlift.model.tiles import use_tiles
 from renderlift.model.training.bench import (
     Bench,
     counts_of,
@@ -94,7 +95,7 @@ def train_adapter(stage: Stage, base: tuple[Path, BaseFacts], kind: InContext, d
     recipe, place = stage.recipe, (stage.team.device, dtype)
     autoencoder = owned(load_part(base[0], "vae", dtype)).to(stage.team.device)
     if stage.memory == "low":
-        autoencoder.enable_tiling()
+        use_tiles(autoencoder)
     latents, shown = stage.encode(autoencoder, kind.encode)
     if stage.stop():
         return NOT_BEGUN
