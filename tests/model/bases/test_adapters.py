@@ -16,8 +16,9 @@ from renderlift.bridge.clip import Clip, Video, stack
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control
-from renderlift.model.bases.adapters import LOW_NOISE_FILE
+from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts
 from renderlift.model.bases.comfyui import original_name
+from renderlift.model.bases.facts import facts_of
 from renderlift.model.lora import FILE_NAME, read_facts
 from renderlift.model.render import load, load_base
 
@@ -369,6 +370,94 @@ def test_an_adapter_of_another_base_is_refused_by_its_name(
     save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_base": trained_on})
     with pytest.raises(SetupError, match=f"trained on {trained_on}, and this base is {base.replace('_', '-')} "):
         load(base=str(request.getfixturevalue(base)), adapter=str(tmp_path), device="cpu")
+
+
+def says(file: Path, base: str, version: str, weights: dict[str, Tensor] | None = None) -> Path:
+    """An adapter whose file names its base and, as `renderlift train` writes it, the version of that."""
+    told = {"renderlift_base": base, "renderlift_base_version": version}
+    save_file(weights or {"a": torch.zeros(1)}, file, metadata={key: value for key, value in told.items() if value})
+    return file
+
+
+@pytest.mark.parametrize(
+    ("option", "base", "name", "trained_on", "version"),
+    [
+        ("adapter", "ltx2", "ltx2", "2.3", "2"),
+        ("adapter", "ltx2_full", "ltx2", "2.5", "2"),
+        ("adapter", "ltx2_3", "ltx2", "2", "2.3"),
+        ("adapter", "ltx2_3", "ltx2", "2.5", "2.3"),
+        ("adapter", "ltx2_5", "ltx2", "2.3", "2.5"),
+        ("adapter", "wan", "wan", "2.2 TI2V-5B", "2.1"),
+        ("adapter", "wan_a14b", "wan", "2.2 TI2V-5B", "2.2 A14B"),
+        ("adapter", "wan_5b", "wan", "2.1", "2.2 TI2V-5B"),
+        ("adapter", "wan_5b", "wan", "2.2 A14B", "2.2 TI2V-5B"),
+        ("adapter", "wan_vace", "wan-vace", "3", "2.1"),
+        ("distilled", "ltx2_full", "ltx2", "2.3", "2"),
+        ("distilled", "wan_5b", "wan", "2.1", "2.2 TI2V-5B"),
+    ],
+)
+def test_an_adapter_of_another_version_is_refused_before_a_base_is_loaded(
+    option: str,
+    base: str,
+    name: str,
+    trained_on: str,
+    version: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", lambda *how, **more: pytest.fail("it was loaded"))
+    asked: Any = {option: str(says(tmp_path / FILE_NAME, name, trained_on))}
+    reason = f"was trained on {name} {trained_on}, and this base is {name} {version}\n"
+    with pytest.raises(SetupError, match=reason) as refused:
+        load(base=str(folder), device="cpu", **asked)
+    assert f"a {name} {trained_on} base" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "trained_on"),
+    [
+        ("wan", "wan", "2.2 A14B"),
+        ("wan_a14b", "wan", "2.1"),
+        ("wan_vace", "wan-vace", "2.2 A14B"),
+        ("wan_vace_a14b", "wan-vace", "2.1"),
+    ],
+)
+def test_an_adapter_of_a_near_version_is_taken_with_a_warning(
+    base: str,
+    name: str,
+    trained_on: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights = spelled(layers(load_base(str(folder), torch.float32)), "diffusers")
+    file = says(tmp_path / FILE_NAME, name, trained_on, weights)
+    load(base=str(folder), adapter=str(file), device="cpu")
+    assert caplog.text.count("was trained on") == 1
+    assert f"was trained on {name} {trained_on}, and this base is {facts_of(folder).version}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("base", "version"),
+    [("ltx2", "2"), ("ltx2_full", "2"), ("ltx2_3", "2.3"), ("ltx2_5", "2.5"), ("ltx2_5", ""), ("wan_5b", "")],
+)
+def test_an_adapter_of_the_same_version_or_of_none_that_it_names_is_taken_without_a_word(
+    base: str, version: str, tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights = spelled(layers(load_base(str(folder), torch.float32)), "diffusers")
+    file = says(tmp_path / FILE_NAME, facts_of(folder).name, version, weights)
+    load(base=str(folder), adapter=str(file), device="cpu")
+    assert "was trained on" not in caplog.text
+
+
+def test_a_base_whose_version_cannot_be_told_takes_adapters_of_any(wan: Path, tmp_path: Path) -> None:
+    unknown = replace(facts_of(wan), version="")
+    for version in ("2.1", "2.2 TI2V-5B"):
+        assert fitting_facts(unknown, says(tmp_path / FILE_NAME, "wan", version)).base_version == version
 
 
 def test_an_adapter_without_a_name_is_refused_by_its_layers(wan: Path, ltx2: Path, tmp_path: Path) -> None:
