@@ -1,8 +1,10 @@
 """Adapters of any trainer load where they fit, give one picture in every spelling, and are refused elsewhere."""
 
+import gc
 import json
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip, Video, stack
+from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control
 from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts
 from renderlift.model.bases.comfyui import original_name
 from renderlift.model.bases.facts import facts_of
+from renderlift.model.bases.opening import open_pipeline
 from renderlift.model.lora import FILE_NAME, read_facts
 from renderlift.model.render import load, load_base
 
@@ -183,6 +186,41 @@ def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: P
     silent = {name: (down, up * 0) for name, (down, up) in factors.items()}
     save_file(spelled(silent, "diffusers"), tmp_path / LOW_NOISE_FILE)
     assert not np.array_equal(shared, painted())
+
+
+def test_adapters_of_two_experts_share_one_base_and_paint_as_if_each_had_its_own(
+    wan_a14b: Path, shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors, clip = layers(load_base(str(wan_a14b), torch.float32)), shot(5)
+    others = {name: (down, -up) for name, (down, up) in factors.items()}
+    wider = {name: (down.repeat(2, 1), up.repeat(1, 2) / 3) for name, (down, up) in factors.items()}
+    files = {"one": (factors,), "two": (factors, others), "wider": (wider, factors)}
+    for folder, experts in files.items():
+        (tmp_path / folder).mkdir()
+        for expert, name in zip(experts, (FILE_NAME, LOW_NOISE_FILE), strict=False):
+            save_file(spelled(expert, "diffusers"), tmp_path / folder / name)
+    adapters = [*(str(tmp_path / folder) for folder in files), "none"]
+    opened: list[Any] = []
+
+    def noted(*how: Any, **more: Any) -> Any:
+        opened.append(how)
+        return open_pipeline(*how, **more)
+
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", noted)
+
+    def loaded(adapter: str) -> Render:
+        return load(base=str(wan_a14b), adapter=adapter, steps=3, guidance=1.0, device="cpu", dtype="float32")
+
+    alone: list[Video] = []
+    for adapter in adapters:
+        alone.append(loaded(adapter)(clip))
+        gc.collect()  # and its base is let go
+    assert len(opened) == len(adapters)
+    together = [loaded(adapter) for adapter in adapters]
+    assert len(opened) == len(adapters) + 1
+    for _ in range(2):
+        assert all(np.array_equal(paint(clip), video) for paint, video in zip(together, alone, strict=True))
+    assert all(not np.array_equal(a, b) for a, b in combinations(alone, 2))
 
 
 @pytest.mark.parametrize(
