@@ -139,6 +139,28 @@ def test_what_a_fresh_load_refuses_is_not_swapped_in_either(
     assert np.array_equal(good(clip), before)
 
 
+def test_an_adapter_of_another_version_is_not_swapped_in(
+    tiny_base: Path, make_clip: MakeClip, make_adapter: MakeAdapter
+) -> None:
+    facts = replace(facts_of(tiny_base), version="2")
+    base = shared_base.SharedBase(render.load_base(str(tiny_base), torch.float32), facts)
+    good, other = make_adapter(4, 1), make_adapter(4, 2) / lora.FILE_NAME
+    with safe_open(other, "pt") as tensors:
+        metadata = tensors.metadata() | {"renderlift_base": facts.name}
+    weights, clip = load_file(other), make_clip(5, 64, 64)
+
+    def painted(adapter: Path, version: str) -> torch.Tensor:
+        save_file(weights, other, metadata | {"renderlift_base_version": version})
+        with base.wearing(adapter, 1.0):
+            return render.paint(base.pipeline, render.RenderSettings(steps=1, working_pixels=4096), clip, facts)
+
+    before = painted(good, "2")
+    with pytest.raises(SetupError, match=f"was trained on {facts.name} 2.3, and this base is {facts.name} 2\n"):
+        painted(other, "2.3")
+    assert torch.equal(painted(good, "2"), before)
+    assert not torch.equal(painted(other, "2"), before)
+
+
 def test_layers_that_the_base_lacks_stay_out_and_leave_the_others_as_they_were(
     tiny_base: Path, make_clip: MakeClip, make_adapter: MakeAdapter
 ) -> None:

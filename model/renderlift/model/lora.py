@@ -48,6 +48,7 @@ class AdapterFacts:
     reference_downscale_factor: int = 1
     target: str = "photo"  # what it paints; a name of references.CHANNELS_OF
     control: str = ""  # what steered its base, of bridge.controls.CONTROLS; empty = none, or it is not said
+    base_version: str = ""  # bases.facts.BaseFacts.version of that base; empty = it is not said
     names_references: bool = True  # or its file does not say what it reads, as others than ours do not
 
 
@@ -91,13 +92,14 @@ def save(
     path = folder / file_name
     with safe_open(path, "pt") as file:
         metadata = dict(cast(dict[str, str], file.metadata()))
+    told = {"renderlift_control": facts.control, "renderlift_base_version": facts.base_version}
     metadata |= {
         "reference_downscale_factor": str(facts.reference_downscale_factor),
         "renderlift_task": facts.task,
         "renderlift_base": facts.base,
         "renderlift_references": json.dumps(facts.references),
         "renderlift_target": facts.target,
-    } | ({"renderlift_control": facts.control} if facts.control else {})
+    } | {key: value for key, value in told.items() if value}
     save_file(load_file(path), path, metadata=metadata)
 
 
@@ -144,6 +146,7 @@ def read_facts(adapter: Path) -> AdapterFacts:
         reference_downscale_factor=_number(path, metadata, *DOWNSCALE_SPELLINGS),
         target=metadata.get("renderlift_target", "photo"),
         control=metadata.get("renderlift_control", ""),
+        base_version=metadata.get("renderlift_base_version", ""),
     )
 
 

@@ -19,7 +19,7 @@ from renderlift.bridge.clip import Clip, Render, Video
 from renderlift.bridge.errors import SetupError
 from renderlift.model import control, presets
 from renderlift.model.bases import asked
-from renderlift.model.bases.adapters import distil, fitting_facts
+from renderlift.model.bases.adapters import distil, fitting_facts, is_carried_over
 from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, in_few_steps
 from renderlift.model.bases.facts import EMBEDDED as EMBEDDED_FACTS
 from renderlift.model.bases.ltx2 import NO_GUIDANCE
@@ -126,7 +126,12 @@ def load(
     fitting = choose_preset(preset, facts, folder, place)
     worn = adapter_path(adapter, facts)
     if worn:
-        fitting_facts(facts, worn)
+        written = fitting_facts(facts, worn)
+        if is_carried_over(facts, written):
+            _log.warning(
+                "%s was trained on %s %s, and this base is %s: its layers are the same, but it may show less here",
+                *(worn, written.base, written.base_version, facts.version),
+            )
     elif "references" in facts.conditions and facts is not EMBEDDED_FACTS:
         _log.warning(
             "%s without an adapter: nobody has taught it what to do with the engine's picture", facts.title
@@ -220,7 +225,7 @@ def _open_to_render(
     controls: Iterable[str],
     merged: tuple[Path, ...],
 ) -> object:
-    if not merged and facts is LTX2 and (beside := distilled_lora(folder)):
+    if not merged and facts.name == LTX2.name and (beside := distilled_lora(folder)):
         merged = (beside,)
     # Merged before they are quantised: peft adds no biases to quantised layers, and would round them twice.
     whole = presets.DENOISERS if merged else ()

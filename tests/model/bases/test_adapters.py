@@ -1,8 +1,10 @@
 """Adapters of any trainer load where they fit, give one picture in every spelling, and are refused elsewhere."""
 
+import gc
 import json
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from renderlift.bridge.clip import Clip, Video, stack
+from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import ChannelError, SetupError
 from renderlift.bridge.frame import Channel
 from renderlift.model import control
-from renderlift.model.bases.adapters import LOW_NOISE_FILE
+from renderlift.model.bases.adapters import LOW_NOISE_FILE, fitting_facts
 from renderlift.model.bases.comfyui import original_name
+from renderlift.model.bases.facts import facts_of
+from renderlift.model.bases.opening import open_pipeline
 from renderlift.model.lora import FILE_NAME, read_facts
 from renderlift.model.render import load, load_base
 
@@ -145,7 +149,9 @@ def test_an_adapter_of_vaces_own_blocks_does_not_fit_wan_without_them(
         load(base=str(wan), adapter=str(tmp_path), device="cpu")
 
 
-@pytest.mark.parametrize("base", ["ltx2", "wan_5b", "wan_a14b", "wan_vace_a14b"])
+@pytest.mark.parametrize(
+    "base", ["ltx2", "ltx2_3", "ltx2_5", "wan", "wan_5b", "wan_a14b", "wan_vace", "wan_vace_a14b"]
+)
 def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
     base: str, shot: Shot, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -155,13 +161,14 @@ def test_the_scale_is_a_dial_from_the_base_alone_to_the_trained_look(
     inner = {name: both for name, both in factors.items() if not name.endswith(("proj_in", "proj_out"))}
     gentle = {name: (down / 8, up) for name, (down, up) in inner.items()}
     save_file(spelled(gentle, "diffusers"), tmp_path / FILE_NAME)
-    settings: dict[str, Any] = {"steps": 6, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    settings: dict[str, Any] = {"steps": 3, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
+    bare = load(base=str(folder), adapter="none", **settings)  # stays open, so the others share its base
+    alone = bare(clip).astype(float)
 
-    def painted(adapter: str, scale: float = 1.0) -> np.ndarray:
-        return load(base=str(folder), adapter=adapter, adapter_scale=scale, **settings)(clip).astype(float)
+    def painted(scale: float) -> np.ndarray:
+        return load(base=str(folder), adapter=str(tmp_path), adapter_scale=scale, **settings)(clip).astype(float)
 
-    alone = painted("none")
-    moved = [abs(painted(str(tmp_path), scale) - alone).mean() for scale in (0.0, 0.3, 0.6, 1.0)]
+    moved = [abs(painted(scale) - alone).mean() for scale in (0.0, 0.3, 0.6, 1.0)]
     assert moved[0] == 0
     assert moved[0] < moved[1] < moved[2] < moved[3]
 
@@ -178,6 +185,41 @@ def test_both_experts_get_their_own_file(wan_a14b: Path, shot: Shot, tmp_path: P
     silent = {name: (down, up * 0) for name, (down, up) in factors.items()}
     save_file(spelled(silent, "diffusers"), tmp_path / LOW_NOISE_FILE)
     assert not np.array_equal(shared, painted())
+
+
+def test_adapters_of_two_experts_share_one_base_and_paint_as_if_each_had_its_own(
+    wan_a14b: Path, shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors, clip = layers(load_base(str(wan_a14b), torch.float32)), shot(5)
+    others = {name: (down, -up) for name, (down, up) in factors.items()}
+    wider = {name: (down.repeat(2, 1), up.repeat(1, 2) / 3) for name, (down, up) in factors.items()}
+    files = {"one": (factors,), "two": (factors, others), "wider": (wider, factors)}
+    for folder, experts in files.items():
+        (tmp_path / folder).mkdir()
+        for expert, name in zip(experts, (FILE_NAME, LOW_NOISE_FILE), strict=False):
+            save_file(spelled(expert, "diffusers"), tmp_path / folder / name)
+    adapters = [*(str(tmp_path / folder) for folder in files), "none"]
+    opened: list[Any] = []
+
+    def noted(*how: Any, **more: Any) -> Any:
+        opened.append(how)
+        return open_pipeline(*how, **more)
+
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", noted)
+
+    def loaded(adapter: str) -> Render:
+        return load(base=str(wan_a14b), adapter=adapter, steps=3, guidance=1.0, device="cpu", dtype="float32")
+
+    alone: list[Video] = []
+    for adapter in adapters:
+        alone.append(loaded(adapter)(clip))
+        gc.collect()  # and its base is let go
+    assert len(opened) == len(adapters)
+    together = [loaded(adapter) for adapter in adapters]
+    assert len(opened) == len(adapters) + 1
+    for _ in range(2):
+        assert all(np.array_equal(paint(clip), video) for paint, video in zip(together, alone, strict=True))
+    assert all(not np.array_equal(a, b) for a, b in combinations(alone, 2))
 
 
 @pytest.mark.parametrize(
@@ -368,6 +410,94 @@ def test_an_adapter_of_another_base_is_refused_by_its_name(
     save_file({"a": torch.zeros(1)}, tmp_path / FILE_NAME, metadata={"renderlift_base": trained_on})
     with pytest.raises(SetupError, match=f"trained on {trained_on}, and this base is {base.replace('_', '-')} "):
         load(base=str(request.getfixturevalue(base)), adapter=str(tmp_path), device="cpu")
+
+
+def says(file: Path, base: str, version: str, weights: dict[str, Tensor] | None = None) -> Path:
+    """An adapter whose file names its base and, as `renderlift train` writes it, the version of that."""
+    told = {"renderlift_base": base, "renderlift_base_version": version}
+    save_file(weights or {"a": torch.zeros(1)}, file, metadata={key: value for key, value in told.items() if value})
+    return file
+
+
+@pytest.mark.parametrize(
+    ("option", "base", "name", "trained_on", "version"),
+    [
+        ("adapter", "ltx2", "ltx2", "2.3", "2"),
+        ("adapter", "ltx2_full", "ltx2", "2.5", "2"),
+        ("adapter", "ltx2_3", "ltx2", "2", "2.3"),
+        ("adapter", "ltx2_3", "ltx2", "2.5", "2.3"),
+        ("adapter", "ltx2_5", "ltx2", "2.3", "2.5"),
+        ("adapter", "wan", "wan", "2.2 TI2V-5B", "2.1"),
+        ("adapter", "wan_a14b", "wan", "2.2 TI2V-5B", "2.2 A14B"),
+        ("adapter", "wan_5b", "wan", "2.1", "2.2 TI2V-5B"),
+        ("adapter", "wan_5b", "wan", "2.2 A14B", "2.2 TI2V-5B"),
+        ("adapter", "wan_vace", "wan-vace", "3", "2.1"),
+        ("distilled", "ltx2_full", "ltx2", "2.3", "2"),
+        ("distilled", "wan_5b", "wan", "2.1", "2.2 TI2V-5B"),
+    ],
+)
+def test_an_adapter_of_another_version_is_refused_before_a_base_is_loaded(
+    option: str,
+    base: str,
+    name: str,
+    trained_on: str,
+    version: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    monkeypatch.setattr("renderlift.model.render.open_pipeline", lambda *how, **more: pytest.fail("it was loaded"))
+    asked: Any = {option: str(says(tmp_path / FILE_NAME, name, trained_on))}
+    reason = f"was trained on {name} {trained_on}, and this base is {name} {version}\n"
+    with pytest.raises(SetupError, match=reason) as refused:
+        load(base=str(folder), device="cpu", **asked)
+    assert f"a {name} {trained_on} base" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "trained_on"),
+    [
+        ("wan", "wan", "2.2 A14B"),
+        ("wan_a14b", "wan", "2.1"),
+        ("wan_vace", "wan-vace", "2.2 A14B"),
+        ("wan_vace_a14b", "wan-vace", "2.1"),
+    ],
+)
+def test_an_adapter_of_a_near_version_is_taken_with_a_warning(
+    base: str,
+    name: str,
+    trained_on: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights = spelled(layers(load_base(str(folder), torch.float32)), "diffusers")
+    file = says(tmp_path / FILE_NAME, name, trained_on, weights)
+    load(base=str(folder), adapter=str(file), device="cpu")
+    assert caplog.text.count("was trained on") == 1
+    assert f"was trained on {name} {trained_on}, and this base is {facts_of(folder).version}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("base", "version"),
+    [("ltx2", "2"), ("ltx2_full", "2"), ("ltx2_3", "2.3"), ("ltx2_5", "2.5"), ("ltx2_5", ""), ("wan_5b", "")],
+)
+def test_an_adapter_of_the_same_version_or_of_none_that_it_names_is_taken_without_a_word(
+    base: str, version: str, tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    weights = spelled(layers(load_base(str(folder), torch.float32)), "diffusers")
+    file = says(tmp_path / FILE_NAME, facts_of(folder).name, version, weights)
+    load(base=str(folder), adapter=str(file), device="cpu")
+    assert "was trained on" not in caplog.text
+
+
+def test_a_base_whose_version_cannot_be_told_takes_adapters_of_any(wan: Path, tmp_path: Path) -> None:
+    unknown = replace(facts_of(wan), version="")
+    for version in ("2.1", "2.2 TI2V-5B"):
+        assert fitting_facts(unknown, says(tmp_path / FILE_NAME, "wan", version)).base_version == version
 
 
 def test_an_adapter_without_a_name_is_refused_by_its_layers(wan: Path, ltx2: Path, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_many_steps_by_any_preset_leave_nothing_for_the_next_clip(
     assert np.array_equal(render(clip), alone)
 
 
-@pytest.mark.parametrize("name", ["ltx2", "wan_vace", "cosmos"])
+@pytest.mark.parametrize("name", ["ltx2", "wan", "wan_a14b", "wan_5b", "wan_vace", "cosmos"])
 def test_the_geometry_lock_serves_every_base(name: str, shot: Shot, request: pytest.FixtureRequest) -> None:
     settings: dict[str, Any] = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
     settings |= {"base": str(request.getfixturevalue(name)), "working_pixels": 16 * 24}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from renderlift.bridge.clip import Clip, Video, stack
+from renderlift.bridge.clip import Clip, Render, Video, stack
 from renderlift.bridge.errors import ChannelError
 from renderlift.bridge.frame import Channel
 from renderlift.model.regions import Regions, kept, region_mask
@@ -80,17 +80,24 @@ def test_without_strength_the_engine_is_not_seen(folder: str, shot: Shot, reques
     assert np.array_equal(render(shot(5)), render(shot(5, tint=0.5, shift=9)))
 
 
-@pytest.mark.parametrize("folder", ["ltx2", "wan", "wan_5b", "wan_vace", "cosmos"])
+@pytest.mark.parametrize(
+    "folder",
+    ["ltx2", "ltx2_full", "ltx2_3", "ltx2_5", "wan", "wan_a14b", "wan_5b", "wan_vace", "wan_vace_a14b", "cosmos"],
+)
 def test_reference_strength_is_monotone(folder: str, shot: Shot, request: pytest.FixtureRequest) -> None:
     """Untrained weights cannot follow a reference, so what is held is how far its strength moves the picture."""
     path: Path = request.getfixturevalue(folder)
     clip = shot(5)
 
-    def video(strength: float) -> Video:
+    def opened(strength: float) -> Render:
         settings = {"steps": 2, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
-        return load(base=str(path), reference_strength=strength, **settings)(clip)  # type: ignore[arg-type]
+        return load(base=str(path), reference_strength=strength, **settings)  # type: ignore[arg-type]
 
-    full = video(1.0)
+    def video(strength: float) -> Video:
+        return opened(strength)(clip)
+
+    whole = opened(1.0)  # stays open, so the others share its base
+    full = whole(clip)
     moved = [distance(video(strength), full) for strength in (0.0, 0.5, 0.9)]
     assert moved[0] > moved[1] > moved[2]
     assert distance(video(1.0), full) == 0

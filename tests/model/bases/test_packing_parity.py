@@ -20,8 +20,12 @@ Shot = Callable[..., Clip]
 PLAIN = {"steps": 1, "guidance": 1.0, "device": "cpu", "dtype": "float32"}
 
 
-def test_references_of_wan_share_the_targets_positions_and_stand_at_timestep_0(wan: Path) -> None:
-    transformer: WanTransformer3DModel = load_base(str(wan), torch.float32).transformer
+@pytest.mark.parametrize("name", ["wan", "wan_a14b", "wan_5b"])
+def test_references_of_wan_share_the_targets_positions_and_stand_at_timestep_0(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    transformer: WanTransformer3DModel = load_base(str(folder), torch.float32).transformer
     seen: list[dict[str, Any]] = []
     hook = transformer.blocks[0].register_forward_pre_hook(lambda _, args: seen.append({"rope": args[3]}))
     embed = transformer.condition_embedder.register_forward_pre_hook(lambda _, args: seen.append({"time": args[0]}))
@@ -192,9 +196,12 @@ def test_several_references_of_ltx2_are_packed_in_the_adapters_order(
     assert all(call["video_self_attention_mask"] is None for call in seen)
 
 
-def test_no_path_builds_a_tokens_by_tokens_mask(ltx2: Path, shot: Shot, seen: list[Any]) -> None:
-    picture = np.zeros((32, 48, 3), np.uint8)
-    load(base=str(ltx2), reference_strength=0.5, anchors={4: picture}, window=9, **PLAIN)(shot(20))  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["ltx2", "ltx2_3", "ltx2_5"])
+def test_no_path_builds_a_tokens_by_tokens_mask(
+    name: str, shot: Shot, seen: list[Any], request: pytest.FixtureRequest
+) -> None:
+    folder, picture = str(request.getfixturevalue(name)), np.zeros((32, 48, 3), np.uint8)
+    load(base=folder, reference_strength=0.5, anchors={4: picture}, window=9, **PLAIN)(shot(20))  # type: ignore[arg-type]
     assert seen
     assert all(call["video_self_attention_mask"] is None for call in seen)
 

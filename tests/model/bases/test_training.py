@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import LTX2InContextPipeline, WanPipeline
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from renderlift.bridge.clip import Clip
 from renderlift.bridge.errors import SetupError
@@ -155,6 +156,11 @@ def test_ten_steps_give_an_adapter_that_paints_the_same_elsewhere(
     every = {path.name for path in output.glob("pytorch*.safetensors")}
     assert every == ({lora.FILE_NAME, LOW_NOISE_FILE} if base.name in TWO_EXPERTS else {lora.FILE_NAME})
     assert all(learned(output / name) for name in every)
+    facts = facts_of(base)
+    assert {lora.read_facts(output / name).base_version for name in every} == {facts.version}
+    assert (f"`{base}` ({facts.name} {facts.version}): it sees" in (output / "README.md").read_text()) == (
+        facts.name != "embedded"
+    )
 
 
 def test_a_stopped_training_goes_on_with_the_losses_of_one_that_was_not(
@@ -170,6 +176,19 @@ def test_a_stopped_training_goes_on_with_the_losses_of_one_that_was_not(
     one, other = (load_file(tmp_path / name / lora.FILE_NAME) for name in ("whole", "cut"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_training_whose_adapter_did_not_name_a_version_goes_on_and_names_it(
+    wan: Path, dataset: Path, tmp_path: Path
+) -> None:
+    train(tmp_path / "out", dataset, base=str(wan), **GIVEN | {"steps": 2})
+    file = tmp_path / "out" / lora.FILE_NAME
+    with safe_open(file, "pt") as tensors:
+        metadata = tensors.metadata()
+    del metadata["renderlift_base_version"]
+    save_file(load_file(file), file, metadata)
+    assert train(tmp_path / "out", dataset, base=str(wan), **GIVEN | {"steps": 3})
+    assert lora.read_facts(file).base_version == "2.1"
 
 
 @pytest.mark.parametrize(

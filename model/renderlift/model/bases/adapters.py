@@ -11,7 +11,7 @@ from torch import Tensor
 from renderlift.bridge.errors import SetupError
 from renderlift.model.bases.alphas import with_alphas_apart
 from renderlift.model.bases.changes import add, apart, wearable
-from renderlift.model.bases.facts import BASES, WAN, WAN_VACE, BaseFacts
+from renderlift.model.bases.facts import BASES, NEAR_VERSIONS, WAN, WAN_VACE, BaseFacts
 from renderlift.model.bases.spellings import is_diffusers, layers_without, translated, with_plain_factors
 from renderlift.model.lora import AdapterFacts, adapter_file, read_facts
 from renderlift.model.references import check_names
@@ -123,12 +123,29 @@ def _refuse_other_base(base: BaseFacts, facts: AdapterFacts, adapter: Path) -> N
             f"the adapter {adapter} was trained on {facts.base}, and this base is {base.name} ({base.title})",
             fix=f"Name a {facts.base} base with --base, or an adapter for {base.name}.",
         )
+    if _is_of_another_version(base, facts) and not is_carried_over(base, facts):
+        theirs, ours = f"{base.name} {facts.base_version}", f"{base.name} {base.version}"
+        raise SetupError(
+            f"the adapter {adapter} was trained on {theirs}, and this base is {ours}",
+            fix=f"Name a {theirs} base with --base, or an adapter for {ours}; LoRAs do not carry over.",
+        )
     if base.name in (WAN.name, WAN_VACE.name) and facts.reference_downscale_factor != 1:
         raise SetupError(
             f"the adapter {adapter} wants references at 1/{facts.reference_downscale_factor} of the size, and "
             "Wan's frames all have one size",
             fix="Use an adapter that was trained with references of full size.",
         )
+
+
+def is_carried_over(base: BaseFacts, facts: AdapterFacts) -> bool:
+    """Whether an adapter was trained on another version, of which this base takes adapters all the same."""
+    return _is_of_another_version(base, facts) and {base.version, facts.base_version} <= NEAR_VERSIONS
+
+
+def _is_of_another_version(base: BaseFacts, facts: AdapterFacts) -> bool:
+    """False as well where one of the two is not known: other trainers write none, and ours did not always."""
+    versions = base.version, facts.base_version
+    return facts.base == base.name and all(versions) and len(set(versions)) > 1
 
 
 def _unfit(path: Path, reason: str) -> SetupError:

@@ -31,6 +31,7 @@ class BaseFacts:
     takes_before: bool = True  # goes on from the finished pictures of the window before
     low_noise_guidance: float = 0.0  # of a second expert, which takes over at low noise; 0 = the same
     is_distilled: bool = False  # wants the very noise levels that it was distilled on
+    version: str = ""  # of those that go by one name; a folder tells, and where it does not, it is empty
     licence: str = ""
     licence_url: str = ""
     repositories: tuple[str, ...] = ()  # on the hub, by their publishers
@@ -158,6 +159,22 @@ COSMOS = BaseFacts(
 FEW_STEPS = 4  # that Wan's LoRAs are distilled for
 # Of LTX-2.5's folder: full weights, what rewrites prompts, a second decoder, what guesses how long a video is.
 UNUSED_FOLDERS = ("transformer_full", "prompt_enhancer", "diffusion_decoder", "duration_head")
+# What tells versions apart: those of LTX-2 by the transformer's switches, those of Wan by the pipeline's. The same
+# weights are one version, distilled or not.
+LTX2_SWITCHES = ("gated_attn", "cross_attn_mod", "use_keyframes_abs_pos_embedding")
+LTX2_VERSIONS: dict[tuple[bool, ...], str] = {
+    (False, False, False): "2",
+    (True, True, False): "2.3",
+    (True, True, True): "2.5",
+}
+WAN_SWITCHES = ("expand_timesteps", "boundary_ratio", "transformer_2")
+WAN_VERSIONS: dict[tuple[bool, ...], str] = {
+    (False, False, False): "2.1",
+    (False, True, True): "2.2 A14B",
+    (True, False, False): "2.2 TI2V-5B",
+}
+# Of one layout, the second trained on from the first: adapters are in use across the two.
+NEAR_VERSIONS = frozenset({"2.1", "2.2 A14B"})
 # One row for each name; the variants go by their base's.
 BASES = (EMBEDDED, LTX2, WAN, WAN_VACE, COSMOS)
 
@@ -174,7 +191,8 @@ def facts_of(folder: Path) -> BaseFacts:
         return EMBEDDED  # of our own making: it knows no text
     for facts in BASES:
         if pipeline in facts.pipelines:
-            return _variant(facts, folder, index)
+            row, version = _variant(facts, folder, index), _version(facts, folder, index)
+            return replace(row, version=version) if version else row
     known = ", ".join(name for facts in BASES for name in facts.pipelines)
     raise SetupError(
         f"the base in {folder} is a {pipeline or 'folder without a pipeline class'}, which is none of {known}",
@@ -193,10 +211,21 @@ def _variant(facts: BaseFacts, folder: Path, index: dict[str, Any]) -> BaseFacts
     return facts
 
 
+def _version(facts: BaseFacts, folder: Path, index: dict[str, Any]) -> str:
+    """Which one of its name a base is; empty: its name has no versions, or its switches are those of none."""
+    if facts is LTX2:
+        config = _json(folder / "transformer" / "config.json")
+        return LTX2_VERSIONS.get(tuple(bool(config.get(name)) for name in LTX2_SWITCHES), "") if config else ""
+    if facts in (WAN, WAN_VACE):
+        told = (index.get(name) for name in WAN_SWITCHES)
+        return WAN_VERSIONS.get(tuple(bool(value) and not _is_absent(value) for value in told), "")
+    return ""
+
+
 def in_few_steps(facts: BaseFacts) -> BaseFacts:
     """The row of a base once a LoRA that was distilled for few steps is merged into it."""
-    if facts is LTX2_FULL:
-        return LTX2
+    if facts.name == LTX2.name:
+        return replace(LTX2, version=facts.version)
     return replace(facts, steps=FEW_STEPS, guidance=1.0, low_noise_guidance=0.0, is_distilled=True)
 
 

@@ -65,6 +65,7 @@ def painter(pipeline: WanVACEPipeline, facts: BaseFacts, settings: RenderSetting
             num_frames=frames,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
+            guidance_scale_2=settings.low_noise_guidance or None,
             generator=torch.Generator().manual_seed(settings.seed),
             output_type="pt",
         )

@@ -171,7 +171,13 @@ def save_adapter(bench: Bench, folder: Path, recipe: Recipe, base: BaseFacts) ->
     Beside it goes a copy for ComfyUI and ltx-trainer, which do not know the embedded base.
     """
     facts = lora.AdapterFacts(
-        recipe.task, base.name, recipe.references, recipe.reference_downscale, recipe.target, recipe.control
+        recipe.task,
+        base.name,
+        recipe.references,
+        recipe.reference_downscale,
+        recipe.target,
+        recipe.control,
+        base.version,
     )
     new = folder / "training" / "new"
     copies = comfyui.EXPERTS if len(bench.denoisers) > 1 else (comfyui.FILE_NAME,)

@@ -27,6 +27,7 @@ class Facts:
     losses: tuple[float, float] | None  # mean of the first and the last tenth
     figures: tuple[tuple[str, float], ...] = ()  # other results: what, PSNR in dB
     held_out: str = ""  # name of another dataset that it was measured on
+    base: str = ""  # what the recipe's base is, with its version; empty = it has none
 
 
 def write_card(folder: Path, recipe: Recipe, facts: Facts, result: Result) -> Path:
@@ -44,7 +45,7 @@ def card(name: str, recipe: Recipe, facts: Facts, result: Result) -> str:
     parts = [
         FRONT_MATTER,
         f"# {name}",
-        _what(name, recipe),
+        _what(name, recipe, facts.base),
         "## Trained",
         f"On `{facts.dataset}`: {plan.scenes} scenes, {plan.windows} stretches of {plan.frames} frames, "
         f"{plan.clips} clips with crops and mirrors, at {plan.width} x {plan.height}. {fitted.step} steps of "
@@ -68,7 +69,7 @@ def table_rows(result: Result) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _what(name: str, recipe: Recipe) -> str:
+def _what(name: str, recipe: Recipe, kind: str) -> str:
     match recipe.task:
         case "autoencoder":
             return "A video autoencoder of the embedded kind (`AutoencoderKLLTX2Video` of diffusers)."
@@ -81,8 +82,9 @@ def _what(name: str, recipe: Recipe) -> str:
             return f"A geometry lock for what `{recipe.base}` paints: `lock.safetensors`."
         case _:
             base = "" if recipe.base == "embedded" else f" --base {recipe.base}"
+            named = f"`{recipe.base}` ({kind})" if kind else f"`{recipe.base}`"
             return (
-                f"An IC-LoRA of rank {recipe.rank} for the base `{recipe.base}`: it sees "
+                f"An IC-LoRA of rank {recipe.rank} for the base {named}: it sees "
                 f"{_list(recipe.shown)} of a clip and paints {recipe.target}.\n\n"
                 f"```bash\nrenderlift enhance RECORDING -o lifted.mp4 --adapter {name}{base}\n```"
             )

@@ -38,6 +38,7 @@ from renderlift.model.training.stage import Outcome, Stage
 from renderlift.model.training.strip import save_strip, strip
 from renderlift.model.training.talk import Silence, Talk
 from renderlift.model.training.team import in_turn, join_team
+from renderlift.model.whereabouts import find_base
 
 
 def train(
@@ -113,9 +114,18 @@ def train(
             loss_at_both_ends(output / "training"),
             outcome.figures,
             called(held_out),
+            _kind_of_base(recipe),
         )
         return _report(stage, facts, outcome)
     return True
+
+
+def _kind_of_base(recipe: Recipe) -> str:
+    """What an adapter's base is, with its version; empty: it has none."""
+    if recipe.task in BASE_STAGES:
+        return ""
+    _, base = find_base(recipe.base)
+    return f"{base.name} {base.version}" if base.version else ""
 
 
 def _tell_finished(output: Path, before: Before, recipe: Recipe, talk: Talk) -> None:
