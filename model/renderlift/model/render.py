@@ -29,7 +29,8 @@ from renderlift.model.clip_render import clip_render
 from renderlift.model.continuity import RenderWindow
 from renderlift.model.device import leaves_processor_free, pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
-from renderlift.model.lock import GeometryLock, apply_lock, load_lock
+from renderlift.model.lock import GeometryLock, load_lock
+from renderlift.model.locking import Locking
 from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset, choose_preset
 from renderlift.model.references import PHOTO
@@ -181,8 +182,10 @@ def load(
             shared_base.settled = True
     soft = facts is EMBEDDED_FACTS and settings.target == PHOTO
     locked = soft or bool(lock_weights) if lock is None else lock
-    locker = load_lock(lock_path(lock_weights)).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
+    locker = (
+        Locking(load_lock(lock_path(lock_weights)), place, precision, enduring.remedies) if locked else _enlarged
+    )
 
     steps_done = StepTeller()
 
@@ -190,7 +193,7 @@ def load(
         with shared_base.wearing(worn, adapter_scale):
             pipeline.progress_bar = steps_done
             painted = paint(clip, known)
-        return finish(locker, clip, painted)
+        return locker(clip, painted)
 
     def begin_window(clip: Clip) -> RenderWindow:
         return partial(window_of, paint=enduring.begin(clip))
@@ -279,10 +282,18 @@ def paint(pipeline: object, settings: RenderSettings, clip: Clip, facts: BaseFac
 
 
 def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
-    """Bring a painted clip (T, 3, h, w) to the engine's resolution."""
+    """Bring a painted clip (T, 3, h, w) to the engine's resolution.
+
+    Raises:
+        RenderError: see `locking.Locking`.
+    """
     if lock is None:
-        return control.resize(control.to_video(painted), clip.height, clip.width)
-    return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
+        return _enlarged(clip, painted)
+    return Locking(lock, lock.read.weight.device, lock.read.weight.dtype)(clip, painted)
+
+
+def _enlarged(clip: Clip, painted: Tensor) -> Video:
+    return control.resize(control.to_video(painted), clip.height, clip.width)
 
 
 def _told_by_adapter(
