@@ -23,6 +23,22 @@ _log = logging.getLogger(__name__)
 CPU = torch.device("cpu")
 
 
+def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
+    """Bring a painted clip (T, 3, h, w) to the engine's resolution.
+
+    Raises:
+        RenderError: see `Locking`.
+    """
+    if lock is None:
+        return enlarged(clip, painted)
+    return Locking(lock, lock.read.weight.device, lock.read.weight.dtype)(clip, painted)
+
+
+def enlarged(clip: Clip, painted: Tensor) -> Video:
+    """The same without a lock: by plain interpolation."""
+    return control.resize(control.to_video(painted), clip.height, clip.width)
+
+
 class Locking:
     """Locks clips with what works; held open for a job, as `endure.Enduring` is."""
 
