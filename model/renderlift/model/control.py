@@ -131,7 +131,12 @@ def lock_buffers(clip: Clip) -> Tensor:
 
     Channels the clip lacks are zero, which is also what the lock was shown for them in training.
     """
-    return engine_buffers({channel: clip.channels[channel] for channel in clip.channels})
+    return engine_buffers(dict(clip.channels))
+
+
+def frame_buffers(clip: Clip, t: int) -> Tensor:
+    """The same of one frame: (12, H, W)."""
+    return engine_buffers({channel: values[t : t + 1] for channel, values in clip.channels.items()})[0]
 
 
 def engine_buffers(channels: dict[Channel, NDArray[np.generic]]) -> Tensor:

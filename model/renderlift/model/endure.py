@@ -83,7 +83,7 @@ class Enduring:
                 # Frame by frame: of a whole clip, even that takes memory.
                 return painted if all(torch.isfinite(frame).all() for frame in painted) else None
         except (RuntimeError, MemoryError) as problem:
-            if not _is_out_of_memory(problem):
+            if not is_out_of_memory(problem):
                 raise
             traceback.clear_frames(problem.__traceback__)  # or they would hold all that filled the memory
             return problem
@@ -178,7 +178,7 @@ def _is_quantised(pipeline: Any) -> bool:
     return any(getattr(part, "hf_quantizer", None) is not None for part in modules_of(pipeline))
 
 
-def _is_out_of_memory(problem: Exception) -> bool:
+def is_out_of_memory(problem: Exception) -> bool:
     """Also where it is told in words: by the CPU's allocator, by cuBLAS, by other devices."""
     if isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
         return True

@@ -110,7 +110,8 @@ def _pad(x: Tensor) -> Tensor:
 
 
 def apply_lock(lock: GeometryLock, buffers: Tensor, decoded: Tensor) -> Tensor:
-    """Lock a whole clip frame by frame, so that memory does not grow with its length.
+    """Lock a whole clip frame by frame. What is given and returned is all in memory: for clips of any length
+    there is `locking.Locking`.
 
     Args:
         buffers: (T, 12, H, W), see `control.lock_buffers`.
@@ -119,15 +120,15 @@ def apply_lock(lock: GeometryLock, buffers: Tensor, decoded: Tensor) -> Tensor:
     Returns:
         (T, 3, H, W), 0..1, float32, where the lock is.
     """
+    return torch.cat([lock_frame(lock, b, d).clamp(0, 1) for b, d in zip(buffers, decoded, strict=True)])
+
+
+def lock_frame(lock: GeometryLock, buffers: Tensor, decoded: Tensor) -> Tensor:
+    """One frame's (12, H, W) and (3, h, w) to (1, 3, H, W), float32, not clamped, where the lock is."""
     weight = lock.read.weight
     with torch.no_grad():
-        frames = [
-            lock(b[None].to(weight.device, weight.dtype), d[None].to(weight.device, weight.dtype))
-            .float()
-            .clamp(0, 1)
-            for b, d in zip(buffers, decoded, strict=True)
-        ]
-    return torch.cat(frames)
+        given = (part[None].to(weight.device, weight.dtype) for part in (buffers, decoded))
+        return cast(Tensor, lock(*given)).float()
 
 
 def save_lock(lock: GeometryLock, path: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from renderlift.bridge.clip import Clip, Render, Video
 from renderlift.bridge.errors import SetupError
-from renderlift.model import control, presets
+from renderlift.model import presets
 from renderlift.model.bases import asked
 from renderlift.model.bases.adapters import distil, fitting_facts, is_carried_over
 from renderlift.model.bases.facts import COSMOS, LTX2, BaseFacts, distilled_lora, in_few_steps
@@ -29,7 +29,8 @@ from renderlift.model.clip_render import clip_render
 from renderlift.model.continuity import RenderWindow
 from renderlift.model.device import leaves_processor_free, pick_device, pick_dtype
 from renderlift.model.endure import Enduring, memory_remedies, nan_remedies
-from renderlift.model.lock import GeometryLock, apply_lock, load_lock
+from renderlift.model.lock import load_lock
+from renderlift.model.locking import Locking, enlarged, finish
 from renderlift.model.lora import AdapterFacts
 from renderlift.model.presets import Preset, choose_preset
 from renderlift.model.references import PHOTO
@@ -186,8 +187,9 @@ def load(
             shared_base.settled = True
     soft = facts is EMBEDDED_FACTS and settings.target == PHOTO
     locked = soft or bool(lock_weights) if lock is None else lock
-    locker = load_lock(lock_path(lock_weights)).to(place, precision) if locked else None
     enduring = _enduring(pipeline, facts, settings, folder, place)
+    own_lock = load_lock(lock_path(lock_weights)) if locked else None
+    to_full_size = Locking(own_lock, place, precision, enduring.remedies) if own_lock else enlarged
 
     steps_done = StepTeller()
 
@@ -195,7 +197,7 @@ def load(
         with shared_base.wearing(worn, adapter_scale):
             pipeline.progress_bar = steps_done
             painted = paint(clip, known)
-        return finish(locker, clip, painted)
+        return to_full_size(clip, painted)
 
     def begin_window(clip: Clip) -> RenderWindow:
         return partial(window_of, paint=enduring.begin(clip))
@@ -281,13 +283,6 @@ def paint(pipeline: object, settings: RenderSettings, clip: Clip, facts: BaseFac
     assert isinstance(pipeline, DiffusionPipeline)
     enduring = Enduring(open_painter(facts, pipeline, settings, Path()), for_memory=[], for_nan=[])
     return enduring(clip, {})
-
-
-def finish(lock: GeometryLock | None, clip: Clip, painted: Tensor) -> Video:
-    """Bring a painted clip (T, 3, h, w) to the engine's resolution."""
-    if lock is None:
-        return control.resize(control.to_video(painted), clip.height, clip.width)
-    return control.to_video(apply_lock(lock, control.lock_buffers(clip), painted))
 
 
 def _told_by_adapter(
