@@ -46,7 +46,7 @@ import os, pathlib
 def load(*, prompt="", base="", anchors=""):
     pathlib.Path(os.environ["LOADED"]).write_text("")
     def render(clip):
-        if prompt == "fails":
+        if prompt == "mistyped" or (prompt == "fails" and clip.frames[0].index):
             raise ValueError("as asked for")
         return clip.channels["rgb"]
     return render
@@ -247,6 +247,15 @@ def test_what_is_in_the_way_is_told_before_the_renderer_is_loaded(
     assert "fix: Add --restart" in told.stderr
     assert not loaded.exists()
     assert run(*asked, "--restart").exit_code == 0
+
+
+@pytest.mark.parametrize("many", [(), ("--workers", 1)])
+def test_what_was_mistyped_can_be_corrected_where_nothing_is_done_yet(
+    recording: Path, tmp_path: Path, loaded: Path, many: tuple[object, ...]
+) -> None:
+    asked = ("enhance", recording, "-o", tmp_path / "out.mp4", "--render", "noting_look:load", *many)
+    assert run(*asked, "--prompt", "mistyped").exit_code == 1
+    assert run(*asked, "--prompt", "dusk").exit_code == 0
 
 
 @pytest.mark.parametrize("many", [(), ("--workers", 1)])

@@ -281,6 +281,8 @@ class Parts:
                 f"{path} is not a {kind.__name__.lower()} of ours: {error}", fix="Add --restart to begin again."
             ) from error
         if differences := _differences(kept.settings, wanted, unknown):
+            if isinstance(kept, Ledger) and not kept.frames:
+                return None  # nothing would be lost: as where an option was mistyped, and has been corrected
             raise RecordingError(
                 f"{self.output} was begun with other settings: {differences}",
                 fix="Use the same settings, or add --restart to begin again.",

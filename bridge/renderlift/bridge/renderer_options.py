@@ -57,10 +57,10 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
         str,
         f"What steers VACE, and Cosmos, which takes several as edge=0.7,depth=0.3: {', '.join(CONTROLS)}.",
     ),
-    _large("distilled", str, "LoRA distilled for few steps, merged beneath the adapter: a folder or a file."),
+    _large("distilled", str, "LoRA distilled for few steps: Wan, VACE then take 4, full LTX-2 8. File or folder."),
     _large("anchors", Path, "Folder of known pictures, NNNNNN.png by frame index."),
     _large("reference_images", Path, "What things look like, not where: a picture or a folder of some; VACE."),
-    _large("preset", str, "How to fit into GPU memory; auto."),
+    _large("preset", str, "How to fit into GPU memory: auto, resident, parts, parts-int8, blocks, layers, ..."),
     _large("two_stages", bool, "LTX-2: half the size first, then upsampled and refined.", "--two-stages"),
     _large("window", int, "Frames to paint at once; else as many as the base was trained on.", min=1),
 )

@@ -117,6 +117,8 @@ def adapter_file(adapter: Path) -> Path:
     if len(found) == 1:
         return found[0]
     reason = f"it holds {len(found)} safetensors files" if found else f"it has no {FILE_NAME}"
+    if not adapter.is_dir():
+        reason = "it is no .safetensors file" if adapter.exists() else "there is no such file or folder"
     raise SetupError(
         f"no adapter at {adapter}: {reason}",
         fix="Name a .safetensors file or a folder that holds an IC-LoRA. Without --adapter, the embedded base has "

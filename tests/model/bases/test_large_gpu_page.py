@@ -86,7 +86,8 @@ def test_every_command_of_the_page_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("ltx-2").symlink_to(ltx2)
-    Path("wan-vace").symlink_to(wan_vace)
+    for name in ("wan-vace", "wan-vace-14b"):
+        Path(name).symlink_to(wan_vace)
     few_steps_lora(wan_vace, Path("few_steps.safetensors"))
     Path("path_traced").mkdir()
     cv2.imwrite("path_traced/000000.png", np.zeros((64, 96, 3), np.uint8))

@@ -18,6 +18,7 @@ from renderlift.model.references import check_names
 
 DISTILLED = "distilled"
 LOW_NOISE_FILE = "pytorch_lora_weights_2.safetensors"  # of the second expert of Wan 2.2 A14B
+NOTHING_FITS = "none of its layers are in this base"
 DORA = ("dora_scale", "lora_magnitude_vector")
 
 
@@ -100,9 +101,11 @@ def _load(pipeline: Any, path: Path, name: str, *, merges: bool = False, **where
             source |= {"pretrained_model_name_or_path_or_dict": weights if read is None else read}
         pipeline.load_lora_weights(**source, **where)
     except (ValueError, RuntimeError, KeyError) as problem:
-        raise _unfit(path, str(problem).splitlines()[0]) from problem
+        reason = str(problem).splitlines()[0]
+        # diffusers numbers the blocks of a file that has none.
+        raise _unfit(path, NOTHING_FITS if "empty sequence" in reason else reason) from problem
     if name not in getattr(denoiser, "peft_config", {}):
-        raise _unfit(path, "none of its layers are in this base")
+        raise _unfit(path, NOTHING_FITS)
 
 
 def _halves(weights: Mapping[str, Tensor]) -> list[str]:

@@ -148,7 +148,13 @@ def distilled(given: str, folder: Path, facts: BaseFacts) -> tuple[Path, ...]:
         return ()
     if not facts.takes_adapters or facts is EMBEDDED or facts.is_distilled:
         able = "takes no LoRA" if not facts.takes_adapters else f"takes {facts.steps} steps as it is"
-        raise SetupError(f"{facts.title} {able}, so {given} has no place in it", fix="Leave --distilled out.")
+        title = "the embedded base" if facts is EMBEDDED else facts.title
+        raise SetupError(
+            f"{title} {able}, so {given} has no place in it",
+            fix="Leave --distilled out, or name a folder of Wan, Wan VACE or full LTX-2 with --base.",
+        )
+    if not Path(given).exists():
+        raise SetupError(f"there is no {given}", fix="Name the LoRA, or its folder, with --distilled.")
     files = _lora_files(Path(given))
     experts = 2 if has_part(folder, "transformer_2") else 1
     if not files or len(files) > experts:

@@ -271,9 +271,11 @@ def has_part(folder: Path, name: str) -> bool:
 def _model_index(folder: Path) -> dict[str, Any]:
     path = folder / "model_index.json"
     if not path.is_file():
+        missing = "model_index.json is missing" if folder.is_dir() else "there is no such folder"
         raise SetupError(
-            f"no base at {folder}: model_index.json is missing",
-            fix="Name a folder that a diffusers pipeline's save_pretrained wrote, or leave --base out.",
+            f"no base at {folder}: {missing}",
+            fix="Name a folder that `renderlift fetch` or a diffusers pipeline's save_pretrained wrote, or leave "
+            "--base out; docs/bases.md lists what there is.",
         )
     return _json(path)
 
