@@ -80,7 +80,7 @@ def _row(fit: Mapping[str, Any]) -> Sequence[str]:
     if not fit["preset"]:
         return (_name(fit), _gb(fit["weights_gb"]), "none", _gb(fit["needed_gb"][LEANEST]), "too large for it")
     preset, option = fit["preset"], fit["option"]
-    needed = f"under {_gb(fit['needed_gb'][preset])}" if option else _gb(fit["needed_gb"][preset])
+    needed = "all of it" if option else _gb(fit["needed_gb"][preset])
     means = f"{fit['does']}, and with {option}" if option else fit["does"]
     return (_name(fit), _gb(fit["weights_gb"]), preset, needed, means)
 

@@ -4,8 +4,8 @@ What is finished of an output stands in a folder beside it (see `parts`), so a r
 missing, and its result is that of an uninterrupted run.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from renderlift.bridge.clip import Before, Clip, Look, Render, Video, begun, cli
 from renderlift.bridge.errors import RecordingError
 from renderlift.bridge.frame import Frame
 from renderlift.bridge.join import join_clip
-from renderlift.bridge.parts import DEFAULT_FPS, Ledger, Parts, disk_errors
+from renderlift.bridge.parts import DEFAULT_FPS, Ledger, Parts, disk_errors, frames_done
 from renderlift.bridge.record import read_frames, summarize
 from renderlift.bridge.remedied import Remedied, remedies_of, with_more
 from renderlift.bridge.segment_index import StreamSummary
@@ -216,6 +216,7 @@ def _go_on(
     told(ledger.frames)
     look = ledger.look if len(tail) else None
     with (
+        _begun_in_vain_is_forgotten(parts),
         closing(ahead(_cut(ours, order), 1)) as cut,
         closing(ahead(_started(_going_on(cut, shared=len(tail)), render, parts), 1)) as started,
         closing(ahead(_videos(started, render, (tail, look), order.overlap), 1)) as videos,
@@ -232,6 +233,17 @@ def _go_on(
             parts.write_ledger(ledger)
             told(ledger.frames)
     return ledger, reused
+
+
+@contextmanager
+def _begun_in_vain_is_forgotten(parts: Parts) -> Generator[None]:
+    """What ends before anything is done, as by an option that was mistyped, can be given again with others."""
+    try:
+        yield
+    except BaseException:
+        if not frames_done(parts.output):
+            parts.forget()
+        raise
 
 
 def _cut(frames: Iterator[Frame], order: Order) -> Iterator[Clip]:

@@ -144,6 +144,10 @@ class Parts:
         self.write_ledger(ledger)
         return ledger
 
+    def forget(self) -> None:
+        """Take a ledger away of which nothing is done, so that nobody is held to its settings."""
+        (self.folder / "ledger.json").unlink(missing_ok=True)
+
     def plan(self, wanted: Mapping[str, str], *, unknown: Collection[str] = ()) -> Plan | None:
         """How the recording was shared out; None = not.
 
@@ -281,8 +285,6 @@ class Parts:
                 f"{path} is not a {kind.__name__.lower()} of ours: {error}", fix="Add --restart to begin again."
             ) from error
         if differences := _differences(kept.settings, wanted, unknown):
-            if isinstance(kept, Ledger) and not kept.frames:
-                return None  # nothing would be lost: as where an option was mistyped, and has been corrected
             raise RecordingError(
                 f"{self.output} was begun with other settings: {differences}",
                 fix="Use the same settings, or add --restart to begin again.",

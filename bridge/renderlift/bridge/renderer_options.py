@@ -60,7 +60,7 @@ OPTIONS: tuple[inspect.Parameter, ...] = (
     _large("distilled", str, "LoRA distilled for few steps: Wan, VACE then take 4, full LTX-2 8. File or folder."),
     _large("anchors", Path, "Folder of known pictures, NNNNNN.png by frame index."),
     _large("reference_images", Path, "What things look like, not where: a picture or a folder of some; VACE."),
-    _large("preset", str, "How to fit into GPU memory: auto, resident, parts, parts-int8, blocks, layers, ..."),
+    _large("preset", str, "auto, resident-compiled, resident, parts, parts-int8, blocks or layers: fast to lean."),
     _large("two_stages", bool, "LTX-2: half the size first, then upsampled and refined.", "--two-stages"),
     _large("window", int, "Frames to paint at once; else as many as the base was trained on.", min=1),
 )

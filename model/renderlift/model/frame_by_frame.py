@@ -5,7 +5,7 @@ make than a large GPU takes to paint from them.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ def each_frame(make: Callable[[int], NDArray[Value]], frames: int) -> NDArray[Va
     return made
 
 
-def made_ahead(make: Callable[[Place], Made], places: Iterable[Place]) -> Iterator[Made]:
+def made_ahead(make: Callable[[Place], Made], places: Iterable[Place]) -> Generator[Made]:
     """What `make` gives for each place, in order, made by a few threads ahead of its use."""
     threads = min(torch.get_num_threads(), MOST_AHEAD)
     with ThreadPoolExecutor(threads) as pool:

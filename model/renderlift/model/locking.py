@@ -6,6 +6,7 @@ are there at once: of the one that is locked, and of the next ones, which thread
 
 import logging
 import traceback
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -61,9 +62,9 @@ class Locking:
             RenderError: a frame does not fit into memory, or is not finite, and nothing is left to try.
         """
         video = np.empty((len(clip), clip.height, clip.width, 3), np.uint8)
-        buffers = made_ahead(partial(control.frame_buffers, clip), range(len(clip)))
-        for t, known in enumerate(buffers):
-            video[t] = self._endured(clip, t, known, painted[t])
+        with closing(made_ahead(partial(control.frame_buffers, clip), range(len(clip)))) as buffers:
+            for t, known in enumerate(buffers):
+                video[t] = self._endured(clip, t, known, painted[t])
         return video
 
     def _endured(self, clip: Clip, t: int, buffers: Tensor, painted: Tensor) -> Video:

@@ -175,7 +175,7 @@ def plain_alpha(path: Path, part: str = "transformer", *, with_biases: bool = Fa
     """The alpha of an adapter's file; 0: each layer's rank; None: layers differ, or it is more than a LoRA.
 
     Args:
-        with_biases: biases are no more than a LoRA.
+        with_biases: a bias beside the factors does not make it None.
     """
     told = _metadata(path).get("lora_adapter_metadata")
     if told is None:

@@ -130,7 +130,7 @@ def load(
         written = fitting_facts(facts, worn)
         if is_carried_over(facts, written):
             _log.warning(
-                "%s was trained on %s %s, and this base is %s: its layers are the same, but it may show less here",
+                "%s was trained on %s %s, and this base is %s: where it fits, it may show less here",
                 *(worn, written.base, written.base_version, facts.version),
             )
     elif "references" in facts.conditions and facts is not EMBEDDED_FACTS:

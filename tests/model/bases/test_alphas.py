@@ -101,8 +101,8 @@ def test_biases_in_diffusers_spelling_are_as_strong_as_the_factors(wan: Path, tm
 @pytest.mark.parametrize(
     ("spelling", "more", "reason"),
     [
-        ("comfy", {"alpha_pattern": {"to_q": 1}}, "its metadata names more than one alpha"),
-        ("comfy", {"use_rslora": True}, "its metadata names more than one alpha"),
+        ("comfy", {"alpha_pattern": {"to_q": 1}}, "its metadata says more than one alpha"),
+        ("comfy", {"use_rslora": True}, "its metadata says more than one alpha"),
         ("comfy with alphas", {}, "its metadata names the alpha 8, and its layer .* one of its own"),
         ("kohya", {}, "its metadata names the alpha 8, and its layer .* one of its own"),
     ],

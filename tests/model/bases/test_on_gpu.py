@@ -63,7 +63,9 @@ def test_an_adapter_over_a_merged_lora_paints_what_it_does_on_the_cpu(
         pytest.importorskip("torchao")
     base: Path = request.getfixturevalue(name)
     adapter = random_adapter(load_base(str(base), torch.float32), tmp_path / "adapter")
-    asked = {"distilled": str(few_steps_lora(base, tmp_path / "few.safetensors")), "adapter": str(adapter)}
+    # Without changes of norms where weights are rounded: random ones enlarge what the rounding does.
+    lora = few_steps_lora(base, tmp_path / "few.safetensors", changes=not preset.quantised)
+    asked = {"distilled": str(lora), "adapter": str(adapter)}
     ours, theirs = (
         painted(base, shot(9, 64, 96), device=device, preset=name, **asked)
         for device, name in (("cuda", preset.name), ("cpu", "auto"))

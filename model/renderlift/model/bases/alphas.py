@@ -16,7 +16,7 @@ from renderlift.model.bases.spellings import ALPHA, OF_CONNECTORS, PEFT
 from renderlift.model.lora import plain_alpha
 
 PEFT_CONFIG = "adapter_config.json"
-BEYOND_ONE_ALPHA = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora")
+BEYOND_ONE_ALPHA = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "lora_bias")
 
 
 def with_alphas_apart(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -39,7 +39,7 @@ def with_alphas_apart(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Te
     for part, its_weights in parts.items():
         alpha = plain_alpha(path, part, with_biases=True)
         if alpha is None:
-            raise ValueError("its metadata names more than one alpha, which is read in diffusers' spelling alone")
+            raise ValueError("its metadata says more than one alpha, which is read in diffusers' spelling alone")
         done |= _scaled(its_weights, alpha)
     return done
 
@@ -49,10 +49,12 @@ def _scaled(weights: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
     done = dict(weights)
     for key, values in weights.items():
         layer, _, factor = key.rpartition(".lora_")
-        if not alpha or not layer or not factor.startswith(("A", "down")) or alpha == len(values):
+        if not alpha or not layer or not factor.startswith(("A", "down")):
             continue
         if layer + ALPHA in weights:
             raise ValueError(f"its metadata names the alpha {alpha:g}, and its layer {layer} one of its own")
+        if alpha == len(values):
+            continue
         done[key] = values * (alpha / len(values))
         bias = f"{layer}.lora_B.bias"
         if bias in weights:  # which peft scales as well

@@ -69,10 +69,11 @@ def add(denoiser: object, changes: Mapping[str, Tensor]) -> None:
     places = {key: _place(key, parameters, is_wan=hasattr(denoiser, "blocks")) for key in changes}
     if unknown := [key.removeprefix(COMFYUI) for key, name in places.items() if name is None]:
         raise not_of_this_base(unknown)
-    for key, name in places.items():
-        parameter, change = parameters[cast(str, name)], changes[key]
+    found = [(key, parameters[cast(str, name)], changes[key]) for key, name in places.items()]
+    for key, parameter, change in found:  # all of them before any is changed
         if parameter.shape != change.shape:
             raise ValueError(f"its {key} has the shape {tuple(change.shape)}, here it is {tuple(parameter.shape)}")
+    for _, parameter, change in found:
         parameter.copy_(parameter.float() + change.to(parameter.device, torch.float32))
 
 

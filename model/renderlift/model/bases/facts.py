@@ -173,7 +173,8 @@ WAN_VERSIONS: dict[tuple[bool, ...], str] = {
     (False, True, True): "2.2 A14B",
     (True, False, False): "2.2 TI2V-5B",
 }
-# Of one layout, the second trained on from the first: adapters are in use across the two.
+# Of one layout where they are of one size (14B), the second trained on from the first: adapters are in use across
+# the two.
 NEAR_VERSIONS = frozenset({"2.1", "2.2 A14B"})
 # One row for each name; the variants go by their base's.
 BASES = (EMBEDDED, LTX2, WAN, WAN_VACE, COSMOS)
