@@ -204,53 +204,27 @@ def test_recording_does_not_wait_for_the_renderer(tmp_path: Path) -> None:
         assert made.wait().rendered == 50
 
 
-def test_a_captured_clip_is_begun_while_the_one_before_is_ended() -> None:
-    begun, changed = list[int](), threading.Condition()
+@pytest.mark.parametrize("ahead", ["begin", "prepare"])
+def test_what_is_done_ahead_of_a_captured_clip_is_done_while_the_one_before_is_rendered(ahead: str) -> None:
+    reached, changed = list[int](), threading.Condition()
 
-    def begin(clip: Clip) -> Render:
+    def first_part(clip: Clip) -> Render:
         first = clip.frames[0].index
         with changed:
-            begun.append(first)
+            reached.append(first)
             changed.notify_all()
 
-        def end(clip: Clip) -> Video:
+        def rest(clip: Clip) -> Video:
             with changed:
-                assert changed.wait_for(lambda: clip.last or begun[-1] > first, timeout=10)
+                assert changed.wait_for(lambda: clip.last or reached[-1] > first, timeout=10)
             return brighter(clip)
 
-        return end
+        return rest
 
     def render(clip: Clip) -> Video:
-        return begin(clip)(clip)
+        return first_part(clip)(clip)
 
-    render.begin = begin  # type: ignore[attr-defined]
-    with bridge(render) as made:
-        with engine(made, Mode.CAPTURE) as publisher:
-            for index in range(25):
-                publisher.publish(frame(index), timeout_s=10)
-        assert made.wait() == Served(rendered=25, failed=0, left_out=0)
-
-
-def test_a_captured_clip_is_made_ready_while_the_device_renders_the_one_before() -> None:
-    ready, changed = list[int](), threading.Condition()
-
-    def prepare(clip: Clip) -> Render:
-        first = clip.frames[0].index
-        with changed:
-            ready.append(first)
-            changed.notify_all()
-
-        def render(clip: Clip) -> Video:
-            with changed:
-                assert changed.wait_for(lambda: clip.last or ready[-1] > first, timeout=10)
-            return brighter(clip)
-
-        return render
-
-    def render(clip: Clip) -> Video:
-        return prepare(clip)(clip)
-
-    render.prepare = prepare  # type: ignore[attr-defined]
+    setattr(render, ahead, first_part)
     with bridge(render) as made:
         with engine(made, Mode.CAPTURE) as publisher:
             for index in range(25):
